@@ -1,12 +1,17 @@
 // The demo page of `patera serve`: what the server's events mean here, and what the page's buttons do.
 
 import { Chat } from "./chat.js";
-import { byId, duration, shortId } from "./dom.js";
+import { byId, duration, elapsed, shortId } from "./dom.js";
 import { Log } from "./log.js";
 import { NativeSocket } from "./socket.js";
 
 // Volcanoes of Io.
-const NAMES = ["Amirani", "Culann", "Daedalus", "Isum", "Kanehekili", "Loki", "Marduk", "Masubi", "Maui", "Pele", "Prometheus", "Surt", "Thor", "Tupan", "Tvashtar", "Zamama"];
+const NAMES = [
+  "Amirani", "Culann", "Daedalus", "Isum", "Kanehekili", "Loki", "Marduk", "Masubi",
+  "Maui", "Pele", "Prometheus", "Surt", "Thor", "Tupan", "Tvashtar", "Zamama",
+];
+
+const OPTIONS = ["reconnectionAttempts", "reconnectionDelay", "reconnectionDelayMax", "ackTimeout"];
 
 const endpoint = new URL("ws", location.href);
 endpoint.protocol = location.protocol === "https:" ? "wss:" : "ws:";
@@ -16,6 +21,7 @@ const socket = new NativeSocket(endpoint.href, optionsFromAddress());
 const chat = new Chat();
 const log = new Log(byId("log"), byId("log-scroll"), byId("packets"));
 const everyone = chat.selected;
+const views = document.querySelectorAll("[data-show]");
 let connectedAt = null;
 
 /** `?reconnectionAttempts=3&reconnectionDelay=200` tries other values than the defaults. */
@@ -23,7 +29,7 @@ function optionsFromAddress() {
   const options = {};
   for (const [name, value] of new URLSearchParams(location.search)) {
     const number = Number(value);
-    if (/^(reconnection(Attempts|Delay|DelayMax)|ackTimeout)$/.test(name) && number >= 0 && number <= 1e6) options[name] = number;
+    if (OPTIONS.includes(name) && number >= 0 && number <= 1e6) options[name] = number;
   }
   return options;
 }
@@ -78,7 +84,9 @@ function renderState() {
   byId("drop").disabled = !connected;
   byId("toggle").textContent = ["idle", "failed"].includes(socket.state) ? "Connect" : "Disconnect";
   byId("send").disabled = !connected;
-  byId("hint").textContent = connected ? "Enter sends, Shift + Enter breaks the line" : "Not connected: what you type stays here";
+  byId("hint").textContent = connected
+    ? "Enter sends, Shift + Enter breaks the line"
+    : "Not connected: what you type stays here";
   if (!connected) {
     connectedAt = null;
     byId("uptime").textContent = "–";
@@ -102,7 +110,7 @@ socket
   .on("news", () => socket.emit("my other event", { my: "data" }))
   .on("getServerMessage", (number) => {
     byId("push").textContent = byId("pushes").textContent = String(number);
-    byId("uptime").textContent = uptime(Date.now() - connectedAt);
+    byId("uptime").textContent = elapsed(Date.now() - connectedAt);
     byId("status").classList.toggle("beat");
   });
 
@@ -113,12 +121,6 @@ function said(data) {
   const name = typeof one.name === "string" && one.name.trim() !== "" ? one.name.trim().slice(0, 40) : null;
   const text = typeof one.text === "string" ? one.text : JSON.stringify(one.text ?? data) ?? "";
   return { from, name, text };
-}
-
-function uptime(milliseconds) {
-  const seconds = Math.floor(milliseconds / 1000);
-  const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
-  return parts.map((part) => String(part).padStart(2, "0")).join(":");
 }
 
 // ── What the reader does ───────────────────────────────────────────────────────────────────────────────────────────
@@ -151,7 +153,7 @@ function sendPrivately(to, data) {
 
 function show(view) {
   document.body.dataset.view = view;
-  for (const button of document.querySelectorAll("[data-show]")) button.ariaCurrent = String(button.dataset.show === view);
+  for (const button of views) button.ariaCurrent = String(button.dataset.show === view);
   if (view === "chat") byId("scroll").scrollTop = byId("scroll").scrollHeight;
 }
 
@@ -215,7 +217,7 @@ byId("toggle").addEventListener("click", () => {
 });
 byId("drop").addEventListener("click", () => socket.drop());
 byId("copy").addEventListener("click", copyId);
-for (const button of document.querySelectorAll("[data-show]")) button.addEventListener("click", () => show(button.dataset.show));
+for (const button of views) button.addEventListener("click", () => show(button.dataset.show));
 addEventListener("online", () => { if (socket.state === "waiting") socket.connect(); });
 
 // Each tab keeps its own name, so that two tabs are two people.

@@ -126,7 +126,7 @@ export class Chat {
     else if (from !== null) head.append(this.#idButton(from, shortId(from)));
     head.append(time(at));
     return element("li", { className: "message" },
-      element("span", { className: "avatar", ariaHidden: "true", dataset: { tint: tint(from ?? "") } }, [...shown][0] ?? "?"),
+      element("span", { className: "avatar", ariaHidden: "true", dataset: { tint: tint(from ?? "") } }, [...shown][0]),
       element("div", { className: "body" }, head,
         element("p", { className: "text" }, ...this.#withIds(shorten(text, TEXT_MAX))), receipt));
   }
@@ -195,15 +195,30 @@ export class Chat {
     const { kind, target } = this.#selected;
     const label = this.#label(this.#selected);
     const words = {
-      everyone: ["Everyone", "Public: every connected client reads this", "everyone", "Nobody has spoken yet. Open this page in a second tab and say hello."],
-      room: [`# ${label}`, "Only those who joined this room read this", `# ${label}`, "Join this room in a second tab, and talk in it."],
-      direct: [label, `Private, to ${target}`, `${label} privately`, "Nothing yet between you two."],
+      everyone: {
+        title: "Everyone",
+        subtitle: "Public: every connected client reads this",
+        field: "Message everyone",
+        empty: "Nobody has spoken yet. Open this page in a second tab and say hello.",
+      },
+      room: {
+        title: `# ${label}`,
+        subtitle: "Only those who joined this room read this",
+        field: `Message # ${label}`,
+        empty: "Join this room in a second tab, and talk in it.",
+      },
+      direct: {
+        title: label,
+        subtitle: `Private, to ${target}`,
+        field: `Message ${label} privately`,
+        empty: "Nothing yet between you two.",
+      },
     }[kind];
-    byId("title").textContent = words[0];
-    byId("subtitle").textContent = words[1];
-    byId("text-label").textContent = `Message ${words[2]}`;
-    byId("text").placeholder = `Message ${words[2]}`;
-    byId("empty").textContent = words[3];
+    byId("title").textContent = words.title;
+    byId("subtitle").textContent = words.subtitle;
+    byId("text-label").textContent = words.field;
+    byId("text").placeholder = words.field;
+    byId("empty").textContent = words.empty;
   }
 
   #label({ kind, target }) {

@@ -14,7 +14,13 @@ export const byId = (id) => document.getElementById(id);
 
 /** `14:03:09` in the reader's own clock, whatever the locale. */
 export function clock(date) {
-  return [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) => String(part).padStart(2, "0")).join(":");
+  return hoursMinutesSeconds([date.getHours(), date.getMinutes(), date.getSeconds()]);
+}
+
+/** `00:02:11`, for how long something has lasted. */
+export function elapsed(milliseconds) {
+  const seconds = Math.floor(milliseconds / 1000);
+  return hoursMinutesSeconds([Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60]);
 }
 
 /** At most `max` UTF-16 units of `text`, never half of a surrogate pair. */
@@ -45,4 +51,8 @@ export function follow(box) {
     toEnd() { following = true; settle(); },
     isFollowing: () => following,
   };
+}
+
+function hoursMinutesSeconds(parts) {
+  return parts.map((part) => String(part).padStart(2, "0")).join(":");
 }

@@ -121,7 +121,9 @@ export class NativeSocket {
     this.#webSocket = webSocket;
     this.#timer = setTimeout(() => this.#lost("connect timeout"), this.#options.connectTimeout);
     // A socket that was let go may still report: only the current one is heard.
-    const ifCurrent = (handle) => (event) => { if (this.#webSocket === webSocket) handle(event); };
+    const ifCurrent = (handle) => (event) => {
+      if (this.#webSocket === webSocket) handle(event);
+    };
     webSocket.onmessage = ifCurrent(({ data }) => this.#handleMessage(data));
     webSocket.onclose = ifCurrent(({ code, reason }) => this.#lost(closeReason(code, reason)));
   }
@@ -188,7 +190,8 @@ export class NativeSocket {
   }
 
   #checkSilence() {
-    if (this.state === "connected" && Date.now() - this.#heardAt > this.#options.silenceMax) this.#lost("silence");
+    const isSilent = Date.now() - this.#heardAt > this.#options.silenceMax;
+    if (this.state === "connected" && isSilent) this.#lost("silence");
   }
 }
 
@@ -214,6 +217,12 @@ function decode(data) {
 }
 
 function closeReason(code, reason) {
-  const meaning = { 1000: "closed by the server", 1001: "server going away", 1006: "connection lost", 1008: "refused by policy", 1009: "message too big" }[code];
+  const meaning = {
+    1000: "closed by the server",
+    1001: "server going away",
+    1006: "connection lost",
+    1008: "refused by policy",
+    1009: "message too big",
+  }[code];
   return [reason || meaning || "closed", `code ${code}`].join(", ");
 }

@@ -1,0 +1,125 @@
+// Turns the scenario table into named tests: every scenario × client kind × transport mode where it makes sense.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { isReference, Server } from "./server.mjs";
+import { asBytes, pack, unpack } from "./values.mjs";
+import { scenarios } from "../scenarios/table.mjs";
+
+let handles = 0;
+
+/** What a scenario holds of a client: each method is one command to the agent. */
+class Client {
+  #agent;
+  #handle;
+
+  constructor(agent, handle) {
+    this.#agent = agent;
+    this.#handle = handle;
+  }
+
+  async #command(operation, ...args) {
+    return unpack(await this.#agent.run(operation, this.#handle, pack(args)));
+  }
+
+  /** Waits for `connect`, `disconnect` or `connect_error` and gives what came with it. */
+  life = (kind) => this.#command("life", kind);
+  emit = (event, ...args) => this.#command("emit", event, ...args);
+  volatile = (event, ...args) => this.#command("volatile", event, ...args);
+  /** Emits with an acknowledgement and gives its arguments. */
+  call = (event, ...args) => this.#command("call", event, ...args);
+  /** The arguments of the next event of this name. */
+  next = (event) => this.#command("next", event);
+  /** How many events of this name came and were not asked for. */
+  waiting = (event) => this.#command("waiting", event);
+  collect = (event, count) => this.#command("collect", event, count);
+  flood = (event, count, batch) => this.#command("flood", event, count, batch);
+  transport = () => this.#command("transport");
+  upgraded = () => this.#command("upgraded");
+  id = () => this.#command("id");
+  connect = () => this.#command("connect");
+  disconnect = () => this.#command("disconnect");
+  cut = () => this.#command("cut");
+}
+
+/** What a scenario is given. */
+class Stage {
+  constructor(kind, mode, agent, server) {
+    Object.assign(this, { kind, mode, agent, server });
+  }
+
+  /** Opens one connection with a client for each namespace, without waiting for them. */
+  async openAll(namespaces, options = {}) {
+    const names = namespaces.map(() => `client ${(handles += 1)}`);
+    const settings = { url: this.server.url, mode: this.mode, ...options, namespaces };
+    await this.agent.run("open", names, [pack(settings)]);
+    return names.map((name) => new Client(this.agent, name));
+  }
+
+  async open(namespace = "/", options = {}) {
+    return (await this.openAll([namespace], options))[0];
+  }
+
+  /** Opens a connection and waits until the server has accepted it. */
+  async connect(namespace = "/", options = {}) {
+    const client = await this.open(namespace, options);
+    await client.life("connect");
+    return client;
+  }
+
+  /** Compares values; bytes are compared as bytes, whatever type a client gives them. */
+  equal(actual, expected, message) {
+    assert.deepEqual(plain(actual), plain(expected), message);
+  }
+
+  /** A nonce, so that scenarios on one server do not hear one another. */
+  unique(name) {
+    return `${name} ${(handles += 1)}`;
+  }
+}
+
+function plain(value) {
+  const bytes = asBytes(value);
+  if (bytes) return Buffer.from(bytes);
+  if (Array.isArray(value)) return value.map(plain);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]));
+}
+
+function applies(scenario, kind, mode) {
+  const able = (scenario.needs ?? []).every((need) => kind.can.has(need));
+  if (isReference && scenario.reference === false) return false;
+  return able && (scenario.modes ?? kind.modes).includes(mode);
+}
+
+/** Declares the tests of one client kind. */
+export function play(kind) {
+  if (kind.native && isReference) return;
+  describe(kind.name, () => {
+    let agent;
+    let server;
+    before(async () => {
+      server = await Server.start({ cors: { origin: "*" } });
+      agent = await kind.start();
+    });
+    after(async () => {
+      await agent?.stop();
+      await server?.stop();
+    });
+    for (const mode of kind.modes) {
+      for (const scenario of scenarios.filter((each) => applies(each, kind, mode))) {
+        test(`${mode}: ${scenario.name}`, { timeout: 30_000 }, async () => {
+          const own = scenario.server ? await Server.start({ cors: { origin: "*" }, ...scenario.server }) : undefined;
+          const stage = new Stage(kind, mode, agent, own ?? server);
+          try {
+            await scenario.run(stage);
+            assert.ok(stage.server.alive, `the server died: ${stage.server.output.join("\n")}`);
+          } finally {
+            await agent.run("close", "", []);
+            await own?.stop();
+          }
+        });
+      }
+    }
+  });
+}

@@ -1,0 +1,137 @@
+// The contract of README.md on the official Node server: what the scenarios themselves are checked against.
+
+import { createServer } from "node:http";
+import { attach } from "engine.io";
+import { Server } from "socket.io";
+
+const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
+
+function optionsFromEnvironment() {
+  const given = JSON.parse(process.env.OPTIONS ?? "{}");
+  return Object.fromEntries(Object.entries(given).map(([name, value]) => [camel(name), value]));
+}
+
+const http = createServer((request, response) => {
+  if (request.url === "/__stat") {
+    const stat = { rss: process.memoryUsage().rss, sessions: io.engine.clientsCount, sockets: io.of("/").sockets.size };
+    response.setHeader("content-type", "application/json");
+    response.end(JSON.stringify(stat));
+  } else if (request.url === "/hello") {
+    response.end("hello");
+  } else {
+    response.statusCode = 404;
+    response.end();
+  }
+});
+
+const options = optionsFromEnvironment();
+const io = new Server(http, { serveClient: false, ...options });
+
+function withAck(args) {
+  return typeof args.at(-1) === "function" ? [args.slice(0, -1), args.at(-1)] : [args, () => {}];
+}
+
+const pattern = (count) => Buffer.from(Array.from({ length: count }, (_, i) => i % 256));
+
+/** The events that every namespace has. */
+function common(namespace, socket) {
+  socket.on("echo", (...all) => {
+    if (typeof all.at(-1) === "function") {
+      const [args, ack] = withAck(all);
+      ack(...args);
+    } else {
+      socket.emit("echo", ...all);
+    }
+  });
+  socket.on("bc", (...args) => socket.broadcast.emit("bc", ...args));
+  socket.on("all", (...args) => namespace.emit("all", ...args));
+  socket.on("whoami", (ack) => ack(socket.id));
+  socket.on("join", (room, ack) => {
+    socket.join(room);
+    ack();
+  });
+  socket.on("leave", (room, ack) => {
+    socket.leave(room);
+    ack();
+  });
+  socket.on("room", (room, ...args) => namespace.to(room).emit("room", room, ...args));
+  socket.on("others", (room, ...args) => socket.to(room).emit("room", room, ...args));
+  socket.on("except", (room, excluded, ...args) => namespace.to(room).except(excluded).emit("room", room, ...args));
+  socket.on("to", (id, ...args) => socket.to(id).emit("private", socket.id, ...args));
+  socket.on("watch", (id, ack) => {
+    socket.join(`watching ${id}`);
+    ack();
+  });
+  socket.on("disconnect", (reason) => namespace.to(`watching ${socket.id}`).emit("left", socket.id, reason));
+  socket.on("disconnect me", (close) => socket.disconnect(close));
+}
+
+/** The events that only the namespace `/` has. */
+function main(socket) {
+  socket.on("message", (value) => socket.emit("message", value));
+  socket.on("ask me", (event, ...all) => {
+    const [args, ack] = withAck(all);
+    socket.timeout(5000).emit(event, ...args, (error, ...answers) => ack(error ? { error: error.message } : answers));
+  });
+  socket.on("ask in vain", (ack) => {
+    socket.timeout(200).emit("nobody answers", (error) => ack(error !== null));
+  });
+  socket.on("binary", (count) => socket.emit("binary", pattern(count)));
+  socket.on("nested", () => socket.emit("nested", { deep: [{ first: pattern(3) }, pattern(5)], text: "é" }, pattern(0)));
+  socket.on("handshake", (ack) => {
+    const { headers, query, url, auth, secure, xdomain, address } = socket.handshake;
+    ack({ headers, query, url, auth, secure, xdomain, address });
+  });
+  socket.on("fire", (count) => {
+    for (let n = 0; n < count; n += 1) socket.volatile.emit("fired", n);
+    socket.emit("fired all", count);
+  });
+  socket.on("fail", () => {});
+
+  let numbered = 0;
+  let wrong = null;
+  socket.on("numbered", (n) => {
+    if (n !== numbered && wrong === null) wrong = { expected: numbered, got: n };
+    numbered += 1;
+  });
+  socket.on("numbered total", (ack) => ack({ count: numbered, wrong }));
+  socket.on("flood me", async (count, batch) => {
+    for (let n = 0; n < count; n += 1) {
+      socket.emit("flood", n);
+      if (n % batch === batch - 1) await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  });
+}
+
+io.on("connection", (socket) => {
+  common(io.of("/"), socket);
+  main(socket);
+  socket.emit("welcome", { id: socket.id }, "two", 3);
+});
+
+io.of("/admin").use((socket, next) => {
+  if (socket.handshake.auth?.token === "let me in") return next();
+  const error = new Error("not authorised");
+  error.data = { code: 4001, hint: "é✓" };
+  next(error);
+});
+io.of("/admin").on("connection", (socket) => {
+  common(io.of("/admin"), socket);
+  socket.emit("hello", "admin");
+});
+for (const name of ["/chat", "/custom-ü"]) {
+  io.of(name).on("connection", (socket) => common(io.of(name), socket));
+}
+
+const engine = attach(http, { path: "/engine.io" });
+engine.on("connection", (session) => {
+  session.on("message", (message) => {
+    if (message === "close me") session.close();
+    else session.send(message);
+  });
+});
+
+http.listen(Number(process.env.PORT ?? 0), "127.0.0.1", () => {
+  console.log(`listening on http://127.0.0.1:${http.address().port}`);
+});
+if (process.env.EXIT_WITH_STDIN) process.stdin.on("end", () => process.exit()).resume();

@@ -1,0 +1,4 @@
+import { nativeChromium } from "../clients/chromium.mjs";
+import { play } from "../harness/scenario.mjs";
+
+play(nativeChromium);

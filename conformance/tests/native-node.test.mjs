@@ -1,0 +1,4 @@
+import { nativeNode } from "../clients/node.mjs";
+import { play } from "../harness/scenario.mjs";
+
+play(nativeNode);

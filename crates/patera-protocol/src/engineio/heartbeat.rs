@@ -1,0 +1,249 @@
+//! Who pings when, and when the peer counts as gone. EIO 4 "Heartbeat". It knows nothing of transports, so that no
+//! change of transport can lose its timer.
+
+use std::time::{Duration, Instant};
+
+/// The heartbeat of one session, or of a plain WebSocket that pings its peer.
+///
+/// ```text
+///            interval over                      timeout over
+///   resting ───────────────▶ awaiting a pong ───────────────▶ gone
+///      ▲    SendPing               │   │ ▲                   TimedOut
+///      └───────────────────────────┘   └─┘ anything else arrives, the first time: the deadline moves
+///                    pong
+///   expecting a ping ──▶ gone        the other side: each ping moves the deadline by interval + timeout
+/// ```
+///
+/// The shell wakes at [`poll_timeout`](Heartbeat::poll_timeout) and asks [`poll`](Heartbeat::poll) what to do.
+#[derive(Clone, Debug)]
+pub struct Heartbeat {
+    interval: Duration,
+    timeout: Duration,
+    state: State,
+    /// When the state ends by itself.
+    at: Instant,
+    /// While we do not read, a pong may wait unread: the deadline rests.
+    paused: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Resting,
+    Awaiting,
+    /// Awaiting, and the deadline has been moved once.
+    Extended,
+    Expecting,
+    Gone,
+}
+
+/// What a heartbeat wants done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeartbeatAction {
+    /// Send a ping now.
+    SendPing,
+    /// The peer did not answer in time (or did not ping in time): close the session. Said once.
+    TimedOut,
+}
+
+impl Heartbeat {
+    /// The side that pings: the first ping is due `interval` from now, a pong within `timeout` of it.
+    pub fn new(interval: Duration, timeout: Duration, now: Instant) -> Self {
+        Heartbeat {
+            interval,
+            timeout,
+            state: State::Resting,
+            at: now + interval,
+            paused: false,
+        }
+    }
+
+    /// The side that is pinged: the peer counts as gone when no ping came for `interval` + `timeout`.
+    pub fn expecting(interval: Duration, timeout: Duration, now: Instant) -> Self {
+        Heartbeat {
+            interval,
+            timeout,
+            state: State::Expecting,
+            at: now + interval + timeout,
+            paused: false,
+        }
+    }
+
+    /// A pong came. One that nobody waits for changes nothing, so a flood of them cannot put off the next ping.
+    pub fn handle_pong(&mut self, now: Instant) {
+        match self.state {
+            State::Awaiting | State::Extended => {
+                self.state = State::Resting;
+                self.at = now + self.interval;
+            }
+            State::Resting | State::Expecting | State::Gone => {}
+        }
+    }
+
+    /// A ping came, to the side that is pinged.
+    pub fn handle_ping(&mut self, now: Instant) {
+        if self.state == State::Expecting {
+            self.at = now + self.interval + self.timeout;
+        }
+    }
+
+    /// Anything else came. While a pong is awaited, this shows that the peer lives and the pong may stand behind a large
+    /// message, so the deadline moves, once.
+    #[inline]
+    pub fn handle_activity(&mut self, now: Instant) {
+        if self.state == State::Awaiting {
+            self.state = State::Extended;
+            self.at = now + self.timeout;
+        }
+    }
+
+    /// What is due. Call again until `None`.
+    pub fn poll(&mut self, now: Instant) -> Option<HeartbeatAction> {
+        if now < self.at {
+            return None;
+        }
+        match self.state {
+            State::Resting => {
+                self.state = State::Awaiting;
+                self.at = now + self.timeout;
+                Some(HeartbeatAction::SendPing)
+            }
+            // The peer would count us as gone without pings, so they go on; only its answers are not missed.
+            State::Awaiting | State::Extended if self.paused => {
+                self.at = now + self.timeout.min(self.interval);
+                Some(HeartbeatAction::SendPing)
+            }
+            State::Expecting if self.paused => None,
+            State::Awaiting | State::Extended | State::Expecting => {
+                self.state = State::Gone;
+                Some(HeartbeatAction::TimedOut)
+            }
+            State::Gone => None,
+        }
+    }
+
+    /// When [`poll`](Heartbeat::poll) has something to say, if nothing happens until then.
+    #[inline]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match self.state {
+            State::Gone => None,
+            State::Expecting if self.paused => None,
+            State::Resting | State::Awaiting | State::Extended | State::Expecting => Some(self.at),
+        }
+    }
+
+    /// We stop reading (back-pressure): the peer's silence says nothing from here on.
+    pub fn pause(&mut self) {
+        self.paused = true;
+    }
+
+    /// We read again: the peer has its full time from now.
+    pub fn resume(&mut self, now: Instant) {
+        if !std::mem::replace(&mut self.paused, false) {
+            return;
+        }
+        match self.state {
+            State::Awaiting | State::Extended => {
+                self.state = State::Awaiting;
+                self.at = now + self.timeout;
+            }
+            State::Expecting => self.at = now + self.interval + self.timeout,
+            State::Resting | State::Gone => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::at;
+    use HeartbeatAction::{SendPing, TimedOut};
+
+    const INTERVAL: Duration = Duration::from_millis(300);
+    const TIMEOUT: Duration = Duration::from_millis(200);
+
+    #[test]
+    fn ping_is_due_an_interval_after_the_last_pong() {
+        let mut heartbeat = pinging();
+        check(&mut heartbeat, 299, None, Some(300));
+        check(&mut heartbeat, 310, Some(SendPing), Some(510));
+        heartbeat.handle_pong(at(350));
+        check(&mut heartbeat, 600, None, Some(650));
+        check(&mut heartbeat, 650, Some(SendPing), Some(850));
+    }
+
+    #[test]
+    fn missing_pong_is_told_once() {
+        let mut heartbeat = pinging();
+        check(&mut heartbeat, 300, Some(SendPing), Some(500));
+        check(&mut heartbeat, 499, None, Some(500));
+        check(&mut heartbeat, 500, Some(TimedOut), None);
+        check(&mut heartbeat, 900, None, None);
+    }
+
+    #[test]
+    fn activity_extends_the_wait_once() {
+        let mut heartbeat = pinging();
+        heartbeat.handle_activity(at(200));
+        check(&mut heartbeat, 300, Some(SendPing), Some(500));
+        heartbeat.handle_activity(at(490));
+        heartbeat.handle_activity(at(600));
+        check(&mut heartbeat, 689, None, Some(690));
+        check(&mut heartbeat, 690, Some(TimedOut), None);
+    }
+
+    #[test]
+    fn unasked_pongs_do_not_put_off_the_ping() {
+        let mut heartbeat = pinging();
+        heartbeat.handle_pong(at(250));
+        check(&mut heartbeat, 300, Some(SendPing), Some(500));
+        heartbeat.handle_pong(at(310));
+        heartbeat.handle_pong(at(500));
+        check(&mut heartbeat, 610, Some(SendPing), Some(810));
+    }
+
+    #[test]
+    fn deadline_rests_while_paused_and_pings_go_on() {
+        let mut heartbeat = pinging();
+        heartbeat.pause();
+        check(&mut heartbeat, 300, Some(SendPing), Some(500));
+        check(&mut heartbeat, 500, Some(SendPing), Some(700));
+        check(&mut heartbeat, 9000, Some(SendPing), Some(9200));
+        heartbeat.resume(at(9100));
+        check(&mut heartbeat, 9299, None, Some(9300));
+        check(&mut heartbeat, 9300, Some(TimedOut), None);
+    }
+
+    #[test]
+    fn resume_without_pause_changes_nothing() {
+        let mut heartbeat = pinging();
+        check(&mut heartbeat, 300, Some(SendPing), Some(500));
+        heartbeat.resume(at(450));
+        check(&mut heartbeat, 500, Some(TimedOut), None);
+    }
+
+    #[test]
+    fn pinged_side_waits_interval_and_timeout() {
+        let mut heartbeat = Heartbeat::expecting(INTERVAL, TIMEOUT, at(0));
+        check(&mut heartbeat, 499, None, Some(500));
+        heartbeat.handle_ping(at(499));
+        check(&mut heartbeat, 998, None, Some(999));
+        heartbeat.pause();
+        check(&mut heartbeat, 2000, None, None);
+        heartbeat.resume(at(2000));
+        check(&mut heartbeat, 2500, Some(TimedOut), None);
+    }
+
+    fn pinging() -> Heartbeat {
+        Heartbeat::new(INTERVAL, TIMEOUT, at(0))
+    }
+
+    fn check(
+        heartbeat: &mut Heartbeat,
+        now: u64,
+        action: Option<HeartbeatAction>,
+        next: Option<u64>,
+    ) {
+        assert_eq!(heartbeat.poll(at(now)), action, "at {now}");
+        assert_eq!(heartbeat.poll_timeout(), next.map(at), "at {now}");
+    }
+}

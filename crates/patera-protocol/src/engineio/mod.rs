@@ -1,0 +1,48 @@
+//! Engine.IO: one ordered, full-duplex session of text and binary messages over HTTP long-polling or WebSocket.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`packet`](Packet) | one packet, as it stands in a WebSocket text frame |
+//! | [`payload`] | several packets in one HTTP body |
+//! | [`handshake`](Handshake) | the open packet |
+//! | [`request`](Query) | the query of a request, and the six ways to refuse one |
+//! | [`heartbeat`](Heartbeat) | who pings when, and when the peer counts as gone |
+//! | [`upgrade`](ProbeRefused) | from long-polling to WebSocket |
+//! | [`session`](Session) | the state machine over all of them |
+//! | [`config`](SessionConfig) | intervals, timeouts and limits |
+//!
+//! # Terms
+//!
+//! The same words are used in every crate, in the browser client and in the documentation.
+//!
+//! | term | meaning |
+//! |---|---|
+//! | transport | one way to carry packets: `polling` or `websocket` |
+//! | packet | the unit of Engine.IO: a type digit and data; binary messages have their own form |
+//! | payload | one HTTP body: packets joined by `0x1e` |
+//! | message | the data of a packet of type 4: text or bytes. What the layer above sends and gets |
+//! | session | one Engine.IO connection with its sid, whatever transports it uses over time |
+//! | sid | the session's id, made by the server |
+//! | main transport | the one that carries messages now |
+//! | probe | a second transport, a WebSocket, on which an upgrade is being tried |
+//! | upgrade | the change of the main transport from polling to WebSocket |
+//! | attachment | bytes that belong to a Socket.IO packet and follow it as binary messages |
+//! | namespace, slot | a channel of a Socket.IO connection, such as `/admin`; its index on this connection |
+//! | shell | the code around a state machine that owns sockets and timers |
+
+mod config;
+mod handshake;
+mod heartbeat;
+mod packet;
+pub mod payload;
+mod request;
+mod session;
+mod upgrade;
+
+pub use config::SessionConfig;
+pub use handshake::{Handshake, HandshakeError};
+pub use heartbeat::{Heartbeat, HeartbeatAction};
+pub use packet::{Message, Packet, PacketError, Transport, UnknownTransport, Version};
+pub use request::{Query, RequestError};
+pub use session::{CloseReason, Session, SessionEvent, Transmit};
+pub use upgrade::ProbeRefused;

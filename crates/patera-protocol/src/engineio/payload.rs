@@ -1,0 +1,284 @@
+//! Several packets in one HTTP body: `4hello␞2␞bAQID`, where `␞` is the byte 0x1e. EIO 4 "Packet encoding".
+
+use std::{error, fmt};
+
+use super::packet::{Packet, PacketError, encode_base64};
+
+/// The byte between two packets. It cannot be inside one: JSON escapes it, base64 has no use for it.
+pub const SEPARATOR: u8 = 0x1e;
+
+/// Control packets (all but messages) that one payload may hold, by default: 16. A client sends one or two, so more is
+/// an attempt to keep the server busy.
+pub const CONTROL_PACKETS_MAX: usize = 16;
+
+/// Reads the packets of one body, one at a time, allocating only for binary ones (one buffer for the whole body).
+///
+/// Ends for good at the first error: what came before it stands, what comes after is not looked at.
+#[derive(Debug)]
+pub struct Decoder<'a> {
+    rest: Option<&'a str>,
+    scratch: Vec<u8>,
+    controls_left: usize,
+    controls_max: usize,
+}
+
+impl<'a> Decoder<'a> {
+    /// Checks that the body is text.
+    ///
+    /// # Errors
+    /// `Utf8` if it is not strict UTF-8, `Empty` if there is nothing.
+    pub fn new(body: &'a [u8]) -> Result<Self, PayloadError> {
+        Decoder::with_control_packets_max(body, CONTROL_PACKETS_MAX)
+    }
+
+    /// As [`Decoder::new`], with another limit than [`CONTROL_PACKETS_MAX`].
+    ///
+    /// # Errors
+    /// As [`Decoder::new`].
+    pub fn with_control_packets_max(body: &'a [u8], max: usize) -> Result<Self, PayloadError> {
+        if body.is_empty() {
+            return Err(PayloadError::Empty);
+        }
+        let text = simdutf8::basic::from_utf8(body).map_err(|_| PayloadError::Utf8)?;
+        Ok(Decoder {
+            rest: Some(text),
+            scratch: Vec::new(),
+            controls_left: max,
+            controls_max: max,
+        })
+    }
+
+    /// The next packet, or `None` at the end.
+    ///
+    /// # Errors
+    /// `Packet` for what is no packet, an empty one included (so `␞` alone, or at either end, is an error);
+    /// `TooManyControlPackets` past the limit.
+    pub fn next_packet(&mut self) -> Option<Result<Packet<'_>, PayloadError>> {
+        let rest = self.rest.take()?;
+        let separator = rest.as_bytes().iter().position(|&byte| byte == SEPARATOR);
+        let (text, after) = match separator {
+            Some(at) => (&rest[..at], Some(&rest[at + 1..])),
+            None => (rest, None),
+        };
+        let packet = match Packet::decode_with(text, &mut self.scratch) {
+            Ok(packet) => packet,
+            Err(error) => return Some(Err(PayloadError::Packet(error))),
+        };
+        if !matches!(packet, Packet::Message(_)) {
+            if self.controls_left == 0 {
+                return Some(Err(PayloadError::TooManyControlPackets {
+                    max: self.controls_max,
+                }));
+            }
+            self.controls_left -= 1;
+        }
+        self.rest = after;
+        Some(Ok(packet))
+    }
+}
+
+/// Builds one body.
+#[derive(Debug, Default)]
+pub struct Encoder {
+    body: Vec<u8>,
+    any: bool,
+}
+
+impl Encoder {
+    /// An empty body.
+    pub fn new() -> Self {
+        Encoder::default()
+    }
+
+    /// An empty body with room for so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Encoder {
+            body: Vec::with_capacity(bytes),
+            any: false,
+        }
+    }
+
+    /// Appends a packet that is already text, with its type digit: `4hello`.
+    pub fn push_text(&mut self, packet: &[u8]) {
+        self.separate();
+        self.body.extend_from_slice(packet);
+    }
+
+    /// Appends a binary message: `b` and base64.
+    pub fn push_binary(&mut self, data: &[u8]) {
+        self.separate();
+        encode_base64(data, &mut self.body);
+    }
+
+    /// Appends a packet.
+    pub fn push(&mut self, packet: &Packet<'_>) {
+        self.separate();
+        packet.encode_text(&mut self.body);
+    }
+
+    /// Whether there is no packet in it yet.
+    pub fn is_empty(&self) -> bool {
+        !self.any
+    }
+
+    /// The length of the body so far, in bytes.
+    pub fn len(&self) -> usize {
+        self.body.len()
+    }
+
+    /// The body. An empty one is no valid payload: send a noop instead.
+    pub fn finish(self) -> Vec<u8> {
+        self.body
+    }
+
+    fn separate(&mut self) {
+        if self.any {
+            self.body.push(SEPARATOR);
+        }
+        self.any = true;
+    }
+}
+
+/// Why a body is no payload. The peer broke the protocol: answer 400 and close with "parse error".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PayloadError {
+    /// A body of no bytes.
+    Empty,
+    /// Not UTF-8.
+    Utf8,
+    /// Something between two separators is no packet.
+    Packet(PacketError),
+    /// More control packets than a client has use for.
+    TooManyControlPackets {
+        /// The limit.
+        max: usize,
+    },
+}
+
+impl fmt::Display for PayloadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PayloadError::Empty => f.write_str("empty payload"),
+            PayloadError::Utf8 => f.write_str("payload is not utf-8"),
+            PayloadError::Packet(_) => f.write_str("payload holds an invalid packet"),
+            PayloadError::TooManyControlPackets { max } => {
+                write!(f, "more than {max} control packets in one payload")
+            }
+        }
+    }
+}
+
+impl error::Error for PayloadError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            PayloadError::Packet(error) => Some(error),
+            PayloadError::Empty
+            | PayloadError::Utf8
+            | PayloadError::TooManyControlPackets { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engineio::Message;
+
+    #[test]
+    fn packets_are_split_at_the_separator() {
+        check("4hello", &[text("hello")], Ok(()));
+        check(
+            "4hello\x1e2\x1e4world",
+            &[text("hello"), Packet::Ping(""), text("world")],
+            Ok(()),
+        );
+        check(
+            "bAQIDBA==\x1ebBQ==",
+            &[binary(&[1, 2, 3, 4]), binary(&[5])],
+            Ok(()),
+        );
+    }
+
+    #[test]
+    fn an_invalid_packet_ends_the_payload() {
+        let empty = Err(PayloadError::Packet(PacketError::Empty));
+        check("\x1e", &[], empty);
+        check("4a\x1e", &[text("a")], empty);
+        check("4a\x1e\x1e4b", &[text("a")], empty);
+        check(
+            "4a\x1e7\x1e4b",
+            &[text("a")],
+            Err(PayloadError::Packet(PacketError::UnknownType(b'7'))),
+        );
+        check(
+            "bAQI\x1e4b",
+            &[],
+            Err(PayloadError::Packet(PacketError::Base64)),
+        );
+    }
+
+    #[test]
+    fn control_packets_are_counted() {
+        let max = CONTROL_PACKETS_MAX;
+        let body = |controls: usize| ["3"].repeat(controls).join("\x1e") + "\x1e4a";
+        let pongs = |count: usize| vec![Packet::Pong(""); count];
+        check(
+            &body(max - 1),
+            &[pongs(max - 1), vec![text("a")]].concat(),
+            Ok(()),
+        );
+        check(&body(max), &[pongs(max), vec![text("a")]].concat(), Ok(()));
+        check(
+            &body(max + 1),
+            &pongs(max),
+            Err(PayloadError::TooManyControlPackets { max }),
+        );
+    }
+
+    #[test]
+    fn what_is_not_text_is_refused() {
+        assert_eq!(Decoder::new(b"").unwrap_err(), PayloadError::Empty);
+        for body in [
+            &b"42\xff\xfe"[..],
+            b"42\xe2\x82",
+            b"42\xed\xa0\x80",
+            b"42\xf8\x88\x80\x80\x80",
+        ] {
+            assert_eq!(
+                Decoder::new(body).unwrap_err(),
+                PayloadError::Utf8,
+                "{body:x?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_encoded_payload_has_no_separator_at_its_ends() {
+        let mut encoder = Encoder::new();
+        assert!(encoder.is_empty());
+        encoder.push_text(b"4a");
+        encoder.push_binary(&[1, 2, 3]);
+        encoder.push(&Packet::Noop);
+        assert!(!encoder.is_empty());
+        assert_eq!(encoder.len(), 10);
+        assert_eq!(encoder.finish(), b"4a\x1ebAQID\x1e6");
+    }
+
+    fn check(body: &str, packets: &[Packet<'_>], end: Result<(), PayloadError>) {
+        let mut decoder = Decoder::new(body.as_bytes()).unwrap();
+        for expected in packets {
+            assert_eq!(decoder.next_packet(), Some(Ok(*expected)), "{body:?}");
+        }
+        assert_eq!(decoder.next_packet(), end.err().map(Err), "{body:?}");
+        assert_eq!(decoder.next_packet(), None, "{body:?}");
+    }
+
+    fn text(text: &str) -> Packet<'_> {
+        Packet::Message(Message::Text(text))
+    }
+
+    fn binary(bytes: &[u8]) -> Packet<'_> {
+        Packet::Message(Message::Binary(bytes))
+    }
+}

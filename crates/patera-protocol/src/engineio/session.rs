@@ -1,0 +1,495 @@
+//! One Engine.IO session, of both roles: state, heartbeat and upgrade in one machine. It holds no message: what is to
+//! be sent waits in the shell's outbox. EIO 4.
+
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+use serde::{Serialize, Serializer};
+
+use super::{
+    config::SessionConfig,
+    handshake::Handshake,
+    heartbeat::{Heartbeat, HeartbeatAction},
+    packet::{Message, Packet, Transport},
+    upgrade::{ProbeRefused, Step, Upgrade},
+};
+
+/// The state of one session.
+///
+/// ```text
+///             client: open packet                  close, silence, violation, transport lost
+///   opening ──────────────────────▶ open ─────────────────────────────────────────────────────▶ closed
+///   (client)                       (server: from the start)
+/// ```
+///
+/// After each call that changes it, drain [`poll_transmit`](Session::poll_transmit) and
+/// [`poll_event`](Session::poll_event), and wake at [`poll_timeout`](Session::poll_timeout).
+#[derive(Debug)]
+pub struct Session {
+    role: Role,
+    state: State,
+    transport: Transport,
+    allow_upgrades: bool,
+    upgrade_timeout: Duration,
+    heartbeat: Heartbeat,
+    upgrade: Upgrade,
+    /// What waits for `poll_transmit` and `poll_event`, a bit each, given out in the order of the bits. Each is due at
+    /// most once: a second one before the first is drained adds nothing.
+    transmits: u8,
+    events: u8,
+    reason: CloseReason,
+    /// Client: what came with the open packet, until `Opened` is drained.
+    handshake: Option<Box<Handshake>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Server,
+    Client,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Opening,
+    Open,
+    Closed,
+}
+
+// In the order in which they leave. The upgrade packet goes before anything else on the new transport.
+const PROBE_PONG: u8 = 1 << 0;
+const PROBE_PING: u8 = 1 << 1;
+const NOOP: u8 = 1 << 2;
+const UPGRADE: u8 = 1 << 3;
+const PING: u8 = 1 << 4;
+const PONG: u8 = 1 << 5;
+const CLOSE: u8 = 1 << 6;
+
+const OPENED: u8 = 1 << 0;
+const UPGRADING: u8 = 1 << 1;
+const UPGRADED: u8 = 1 << 2;
+const UPGRADE_FAILED: u8 = 1 << 3;
+const CLOSED: u8 = 1 << 4;
+
+impl Session {
+    /// A session that a client has just opened on this transport. The shell sends the [`Handshake`] by itself.
+    pub fn server(transport: Transport, config: &SessionConfig, now: Instant) -> Session {
+        let heartbeat = Heartbeat::new(config.ping_interval, config.ping_timeout, now);
+        Session::new(Role::Server, State::Open, transport, config, heartbeat)
+    }
+
+    /// A session that we have just asked a server for; it is open when the open packet has come, and closes with
+    /// "ping timeout" if that takes longer than `config.ping_timeout`.
+    pub fn client(transport: Transport, config: &SessionConfig, now: Instant) -> Session {
+        let heartbeat = Heartbeat::expecting(Duration::ZERO, config.ping_timeout, now);
+        Session::new(Role::Client, State::Opening, transport, config, heartbeat)
+    }
+
+    fn new(
+        role: Role,
+        state: State,
+        transport: Transport,
+        config: &SessionConfig,
+        heartbeat: Heartbeat,
+    ) -> Session {
+        Session {
+            role,
+            state,
+            transport,
+            allow_upgrades: config.allow_upgrades,
+            upgrade_timeout: config.upgrade_timeout,
+            heartbeat,
+            upgrade: Upgrade::Idle,
+            transmits: 0,
+            events: 0,
+            reason: CloseReason::ForcedClose,
+            handshake: None,
+        }
+    }
+
+    /// A packet came on this transport. Returns the message to hand up, if it was one.
+    ///
+    /// Packets of a transport that is neither the main one nor a probe, and packets after the end, are passed over. So
+    /// are `0`, `5` and `6` where they mean nothing.
+    ///
+    /// # Errors
+    /// The session is now closed, with this reason: the peer closed it or broke the protocol on the main transport.
+    /// [`SessionEvent::Closed`] says the same. A violation on a probe is none: it ends only the probe.
+    #[inline]
+    pub fn handle_packet<'a>(
+        &mut self,
+        transport: Transport,
+        packet: Packet<'a>,
+        now: Instant,
+    ) -> Result<Option<Message<'a>>, CloseReason> {
+        if let Packet::Message(message) = packet
+            && self.state == State::Open
+            && self.transport == transport
+        {
+            self.heartbeat.handle_activity(now);
+            return Ok(Some(message));
+        }
+        self.handle_control(transport, packet, now)?;
+        Ok(None)
+    }
+
+    /// A WebSocket for this session has opened beside its long-polling: an upgrade begins.
+    ///
+    /// # Errors
+    /// This session takes no probe now. Refuse the WebSocket; the session is untouched.
+    pub fn handle_probe(&mut self, now: Instant) -> Result<(), ProbeRefused> {
+        if self.state != State::Open {
+            return Err(ProbeRefused::NotOpen);
+        }
+        if !self.allow_upgrades {
+            return Err(ProbeRefused::NotAllowed);
+        }
+        if self.transport != Transport::Polling {
+            return Err(ProbeRefused::NotPolling);
+        }
+        if !self.upgrade.is_idle() {
+            return Err(ProbeRefused::AlreadyProbing);
+        }
+        let deadline = now + self.upgrade_timeout;
+        self.upgrade = match self.role {
+            Role::Server => Upgrade::Opened { deadline },
+            Role::Client => {
+                self.transmits |= PROBE_PING;
+                Upgrade::Probing { deadline }
+            }
+        };
+        Ok(())
+    }
+
+    /// Client: after [`SessionEvent::Upgrading`], neither a GET nor a POST is on its way any more. The upgrade packet
+    /// follows, and the WebSocket is the main transport.
+    pub fn handle_polling_paused(&mut self) {
+        if self.state == State::Open && self.upgrade.handle_paused() {
+            self.transmits |= UPGRADE;
+            self.complete_upgrade();
+        }
+    }
+
+    /// A transport has ended: the main one, which closes the session with "transport error" or "transport close", or a
+    /// probe, which fails. One that was given up before is nothing.
+    pub fn handle_transport_closed(&mut self, transport: Transport, error: bool) {
+        if self.transport == transport {
+            self.end(if error {
+                CloseReason::TransportError
+            } else {
+                CloseReason::TransportClose
+            });
+        } else if !self.upgrade.is_idle() {
+            self.upgrade = Upgrade::Idle;
+            self.fail_upgrade();
+        }
+    }
+
+    /// Time has passed; cheap and harmless if nothing is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.state == State::Closed {
+            return;
+        }
+        while let Some(action) = self.heartbeat.poll(now) {
+            match action {
+                HeartbeatAction::SendPing => self.transmits |= PING,
+                HeartbeatAction::TimedOut => return self.close(CloseReason::PingTimeout),
+            }
+        }
+        if let Some(step) = self.upgrade.handle_timeout(now) {
+            self.apply(step);
+        }
+    }
+
+    /// When [`handle_timeout`](Session::handle_timeout) has something to do, if nothing happens until then.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.state == State::Closed {
+            return None;
+        }
+        match (self.heartbeat.poll_timeout(), self.upgrade.poll_timeout()) {
+            (Some(heartbeat), Some(upgrade)) => Some(heartbeat.min(upgrade)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// The next packet to send.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        let bit = take_lowest(&mut self.transmits)?;
+        let (transport, packet) = match bit {
+            PROBE_PONG => (Transport::WebSocket, Packet::Pong("probe")),
+            PROBE_PING => (Transport::WebSocket, Packet::Ping("probe")),
+            NOOP => (Transport::Polling, Packet::Noop),
+            UPGRADE => (Transport::WebSocket, Packet::Upgrade),
+            PING => (self.transport, Packet::Ping("")),
+            PONG => (self.transport, Packet::Pong("")),
+            CLOSE => (self.transport, Packet::Close),
+            bit => unreachable!("no transmit has the bit {bit:#b}"),
+        };
+        Some(Transmit { transport, packet })
+    }
+
+    /// The next thing to know.
+    pub fn poll_event(&mut self) -> Option<SessionEvent> {
+        Some(match take_lowest(&mut self.events)? {
+            OPENED => {
+                SessionEvent::Opened(self.handshake.take().expect("set together with the bit"))
+            }
+            UPGRADING => SessionEvent::Upgrading,
+            UPGRADED => SessionEvent::Upgraded,
+            UPGRADE_FAILED => SessionEvent::UpgradeFailed,
+            CLOSED => SessionEvent::Closed(self.reason),
+            bit => unreachable!("no event has the bit {bit:#b}"),
+        })
+    }
+
+    /// We stop reading for back-pressure: a pong may wait unread, so the ping deadline rests. Pings go on.
+    pub fn pause_heartbeat(&mut self) {
+        self.heartbeat.pause();
+    }
+
+    /// We read again: the peer has its full time from now.
+    pub fn resume_heartbeat(&mut self, now: Instant) {
+        self.heartbeat.resume(now);
+    }
+
+    /// Ends the session from our side: a [`Packet::Close`] to send behind what is in the outbox, and
+    /// [`SessionEvent::Closed`]. Does nothing to a closed one.
+    pub fn close(&mut self, reason: CloseReason) {
+        if self.state != State::Closed {
+            self.end(reason);
+            self.transmits |= CLOSE;
+        }
+    }
+
+    /// Whether messages pass.
+    #[inline]
+    pub fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// Whether it has ended.
+    #[inline]
+    pub fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    /// Whether a probe is under way.
+    #[inline]
+    pub fn is_upgrading(&self) -> bool {
+        !self.upgrade.is_idle()
+    }
+
+    /// The main transport.
+    #[inline]
+    pub fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    fn handle_control(
+        &mut self,
+        transport: Transport,
+        packet: Packet<'_>,
+        now: Instant,
+    ) -> Result<(), CloseReason> {
+        if self.state == State::Closed {
+            return Ok(());
+        }
+        if self.transport != transport {
+            if !self.upgrade.is_idle() {
+                let step = self.upgrade.handle_packet(packet, now);
+                self.apply(step);
+            }
+            return Ok(());
+        }
+        if packet == Packet::Close {
+            self.end(CloseReason::TransportClose);
+            // A GET that waits is answered, so that the peer's HTTP client is done with it.
+            if self.role == Role::Server && transport == Transport::Polling {
+                self.transmits |= NOOP;
+            }
+            return Err(CloseReason::TransportClose);
+        }
+        match self.role {
+            Role::Server => self.handle_server_control(packet, now),
+            Role::Client => self.handle_client_control(packet, now),
+        }
+    }
+
+    fn handle_server_control(
+        &mut self,
+        packet: Packet<'_>,
+        now: Instant,
+    ) -> Result<(), CloseReason> {
+        match packet {
+            Packet::Pong(_) => self.heartbeat.handle_pong(now),
+            // Revision 4: only the server pings.
+            Packet::Ping(_) => return Err(self.violate(CloseReason::TransportError)),
+            Packet::Open(_)
+            | Packet::Upgrade
+            | Packet::Noop
+            | Packet::Close
+            | Packet::Message(_) => {
+                self.heartbeat.handle_activity(now);
+            }
+        }
+        Ok(())
+    }
+
+    fn handle_client_control(
+        &mut self,
+        packet: Packet<'_>,
+        now: Instant,
+    ) -> Result<(), CloseReason> {
+        match (self.state, packet) {
+            (State::Opening, Packet::Open(json)) => match Handshake::parse(json) {
+                Ok(handshake) => {
+                    self.heartbeat =
+                        Heartbeat::expecting(handshake.ping_interval, handshake.ping_timeout, now);
+                    self.state = State::Open;
+                    self.handshake = Some(Box::new(handshake));
+                    self.events |= OPENED;
+                    Ok(())
+                }
+                Err(_) => Err(self.violate(CloseReason::ParseError)),
+            },
+            (State::Opening, Packet::Noop) => Ok(()),
+            (State::Opening, _) => Err(self.violate(CloseReason::ParseError)),
+            (State::Open | State::Closed, Packet::Ping(_)) => {
+                self.heartbeat.handle_ping(now);
+                self.transmits |= PONG;
+                Ok(())
+            }
+            (State::Open | State::Closed, _) => Ok(()),
+        }
+    }
+
+    /// What the probe's next step means for the session.
+    fn apply(&mut self, step: Step) {
+        match step {
+            Step::Answer => {
+                self.transmits |= PROBE_PONG | NOOP;
+                self.events |= UPGRADING;
+            }
+            Step::Release => self.transmits |= NOOP,
+            Step::Pause => self.events |= UPGRADING,
+            Step::Complete => self.complete_upgrade(),
+            Step::Fail => self.fail_upgrade(),
+        }
+    }
+
+    /// The heartbeat is not touched: a ping on its way over one transport is answered over the other.
+    fn complete_upgrade(&mut self) {
+        self.transport = Transport::WebSocket;
+        self.transmits &= !NOOP;
+        self.events |= UPGRADED;
+    }
+
+    fn fail_upgrade(&mut self) {
+        self.transmits &= !(PROBE_PONG | PROBE_PING | UPGRADE);
+        self.events |= UPGRADE_FAILED;
+    }
+
+    fn violate(&mut self, reason: CloseReason) -> CloseReason {
+        self.close(reason);
+        reason
+    }
+
+    fn end(&mut self, reason: CloseReason) {
+        if self.state != State::Closed {
+            self.state = State::Closed;
+            self.reason = reason;
+            self.upgrade = Upgrade::Idle;
+            self.transmits = 0;
+            self.events |= CLOSED;
+        }
+    }
+}
+
+fn take_lowest(bits: &mut u8) -> Option<u8> {
+    let lowest = *bits & bits.wrapping_neg();
+    *bits &= !lowest;
+    (lowest != 0).then_some(lowest)
+}
+
+/// A packet that the session wants sent.
+///
+/// What is for the main transport goes into the outbox, behind the messages that wait there, and leaves over whichever
+/// transport is the main one by then. What is for a probe is sent at once. A [`Packet::Noop`] for long-polling answers
+/// the GET that waits, if one does and there is nothing else to answer it with; else it is dropped. A
+/// [`Packet::Close`] for a WebSocket is a close frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// Where it goes.
+    pub transport: Transport,
+    /// What goes.
+    pub packet: Packet<'static>,
+}
+
+/// What has happened to a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionEvent {
+    /// Client: the open packet came.
+    Opened(Box<Handshake>),
+    /// The probe was answered. A client stops polling, keeps new messages back, and calls
+    /// [`Session::handle_polling_paused`] when no request is on its way.
+    Upgrading,
+    /// The WebSocket is the main transport. A server answers a GET that still waits with a noop, and sends its outbox on
+    /// the WebSocket from here on.
+    Upgraded,
+    /// The probe is over: close its WebSocket; polling goes on.
+    UpgradeFailed,
+    /// The session has ended, once, for this reason. A probe ends with it.
+    Closed(CloseReason),
+}
+
+/// Why a session ended; the strings are those of the reference implementation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CloseReason {
+    /// The transport failed, or the peer broke the rules of the transport.
+    TransportError,
+    /// The transport ended, or the peer sent a close packet.
+    TransportClose,
+    /// The peer was silent for too long.
+    PingTimeout,
+    /// We closed it.
+    ForcedClose,
+    /// The peer sent what is no packet.
+    ParseError,
+    /// The server ends.
+    ServerShuttingDown,
+    /// The server closed it while it could not tell the client.
+    ForcedServerClose,
+}
+
+impl CloseReason {
+    /// `transport error`, `transport close`, `ping timeout`, `forced close`, `parse error`, `server shutting down` or
+    /// `forced server close`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CloseReason::TransportError => "transport error",
+            CloseReason::TransportClose => "transport close",
+            CloseReason::PingTimeout => "ping timeout",
+            CloseReason::ForcedClose => "forced close",
+            CloseReason::ParseError => "parse error",
+            CloseReason::ServerShuttingDown => "server shutting down",
+            CloseReason::ForcedServerClose => "forced server close",
+        }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for CloseReason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+#[path = "../tests/session.rs"]
+mod tests;

@@ -1,0 +1,512 @@
+//! serde with attachments: wraps serde_json's deserializer so that `{"_placeholder":true,"num":n}`, anywhere inside a
+//! type, is the n-th attachment's bytes.
+//!
+//! An object is a placeholder if its first key is `_placeholder`, with the value `true`, or if that is its second key
+//! behind `num`. (JavaScript writes the first order, maps without order write either.) So at most two entries are ever
+//! looked ahead at, and everything else streams through.
+
+use std::{borrow::Cow, cell::Cell, fmt, vec};
+
+use bytes::Bytes;
+use serde::{
+    Deserialize, Deserializer,
+    de::{
+        DeserializeSeed, EnumAccess, Error as _, IgnoredAny, MapAccess, SeqAccess, VariantAccess,
+        Visitor, value::CowStrDeserializer,
+    },
+};
+use serde_json::value::RawValue;
+
+pub(super) const PLACEHOLDER: &str = "_placeholder";
+pub(super) const NUM: &str = "num";
+
+/// Decodes one raw value, with its attachments.
+pub(super) fn from_raw<'de, T: Deserialize<'de>>(
+    raw: &'de RawValue,
+    attachments: &[Bytes],
+) -> serde_json::Result<T> {
+    from_raw_seed(raw, attachments, std::marker::PhantomData)
+}
+
+pub(super) fn from_raw_seed<'de, S: DeserializeSeed<'de>>(
+    raw: &'de RawValue,
+    attachments: &[Bytes],
+    seed: S,
+) -> serde_json::Result<S::Value> {
+    let mut inner = serde_json::Deserializer::from_str(raw.get());
+    if attachments.is_empty() {
+        return seed.deserialize(&mut inner);
+    }
+    let source = Source {
+        attachments,
+        illegal: Cell::new(false),
+    };
+    seed.deserialize(Resolve {
+        inner: &mut inner,
+        source: &source,
+    })
+}
+
+/// Decodes one raw value by a seed that resolves placeholders itself.
+pub(super) fn from_raw_with<'de, S: DeserializeSeed<'de>>(
+    raw: &'de RawValue,
+    seed: S,
+) -> serde_json::Result<S::Value> {
+    seed.deserialize(&mut serde_json::Deserializer::from_str(raw.get()))
+}
+
+/// Whether every placeholder in the value is for one of so many attachments. What cannot be decoded for another reason
+/// (a lone surrogate, say) is not judged here.
+pub(super) fn placeholders_are_legal(raw: &RawValue, attachments: usize) -> bool {
+    let attachments = vec![Bytes::new(); attachments];
+    let source = Source {
+        attachments: &attachments,
+        illegal: Cell::new(false),
+    };
+    let mut inner = serde_json::Deserializer::from_str(raw.get());
+    let _ = Walk.deserialize(Resolve {
+        inner: &mut inner,
+        source: &source,
+    });
+    !source.illegal.get()
+}
+
+/// Where placeholders lead.
+struct Source<'s> {
+    attachments: &'s [Bytes],
+    /// Whether one led nowhere: serde's error can only carry text.
+    illegal: Cell<bool>,
+}
+
+impl<'s> Source<'s> {
+    fn attachment<E: serde::de::Error>(&self, num: Option<&RawValue>) -> Result<&'s Bytes, E> {
+        let index = num.and_then(|raw| raw.get().parse::<usize>().ok());
+        index
+            .and_then(|index| self.attachments.get(index))
+            .ok_or_else(|| {
+                self.illegal.set(true);
+                E::custom("placeholder for an attachment that was not announced")
+            })
+    }
+}
+
+/// A deserializer, a seed or a visitor that resolves placeholders on its way.
+struct Resolve<'s, T> {
+    inner: T,
+    source: &'s Source<'s>,
+}
+
+macro_rules! deserialize_with_wrapped_visitor {
+    ($($method:ident($($argument:ident: $type:ty),*))*) => {$(
+        fn $method<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, D::Error> {
+            self.inner.$method($($argument,)* Resolve { inner: visitor, source: self.source })
+        }
+    )*};
+}
+
+/// The type knows what it wants. Only where that is bytes, or anything, can a placeholder stand.
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Resolve<'_, D> {
+    type Error = D::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_any(LookAhead {
+            visitor,
+            source: self.source,
+        })
+    }
+
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_ignored_any(visitor)
+    }
+
+    fn is_human_readable(&self) -> bool {
+        self.inner.is_human_readable()
+    }
+
+    deserialize_with_wrapped_visitor! {
+        deserialize_bool() deserialize_i8() deserialize_i16() deserialize_i32() deserialize_i64() deserialize_i128()
+        deserialize_u8() deserialize_u16() deserialize_u32() deserialize_u64() deserialize_u128()
+        deserialize_f32() deserialize_f64() deserialize_char() deserialize_str() deserialize_string()
+        deserialize_option() deserialize_unit() deserialize_unit_struct(name: &'static str)
+        deserialize_newtype_struct(name: &'static str) deserialize_seq() deserialize_tuple(len: usize)
+        deserialize_tuple_struct(name: &'static str, len: usize) deserialize_map()
+        deserialize_struct(name: &'static str, fields: &'static [&'static str])
+        deserialize_enum(name: &'static str, variants: &'static [&'static str]) deserialize_identifier()
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Resolve<'_, S> {
+    type Value = S::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
+        self.inner.deserialize(Resolve {
+            inner: deserializer,
+            source: self.source,
+        })
+    }
+}
+
+macro_rules! visit_plainly {
+    ($($method:ident($type:ty))*) => {$(
+        fn $method<E: serde::de::Error>(self, value: $type) -> Result<V::Value, E> {
+            self.inner.$method(value)
+        }
+    )*};
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Resolve<'_, V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.expecting(f)
+    }
+
+    visit_plainly! {
+        visit_bool(bool) visit_i8(i8) visit_i16(i16) visit_i32(i32) visit_i64(i64) visit_i128(i128)
+        visit_u8(u8) visit_u16(u16) visit_u32(u32) visit_u64(u64) visit_u128(u128) visit_f32(f32) visit_f64(f64)
+        visit_char(char) visit_str(&str) visit_borrowed_str(&'de str) visit_string(String)
+        visit_bytes(&[u8]) visit_borrowed_bytes(&'de [u8]) visit_byte_buf(Vec<u8>)
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<V::Value, E> {
+        self.inner.visit_unit()
+    }
+
+    fn visit_none<E: serde::de::Error>(self) -> Result<V::Value, E> {
+        self.inner.visit_none()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
+        self.inner.visit_some(Resolve {
+            inner: deserializer,
+            source: self.source,
+        })
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> Result<V::Value, D::Error> {
+        self.inner.visit_newtype_struct(Resolve {
+            inner: deserializer,
+            source: self.source,
+        })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<V::Value, A::Error> {
+        self.inner.visit_seq(Resolve {
+            inner: seq,
+            source: self.source,
+        })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
+        self.inner.visit_map(Resolve {
+            inner: map,
+            source: self.source,
+        })
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<V::Value, A::Error> {
+        self.inner.visit_enum(Resolve {
+            inner: data,
+            source: self.source,
+        })
+    }
+}
+
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Resolve<'_, A> {
+    type Error = A::Error;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, A::Error> {
+        self.inner.next_element_seed(Resolve {
+            inner: seed,
+            source: self.source,
+        })
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.inner.size_hint()
+    }
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Resolve<'_, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, A::Error> {
+        self.inner.next_key_seed(seed)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
+        self.inner.next_value_seed(Resolve {
+            inner: seed,
+            source: self.source,
+        })
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.inner.size_hint()
+    }
+}
+
+impl<'de, 's, A: EnumAccess<'de>> EnumAccess<'de> for Resolve<'s, A> {
+    type Error = A::Error;
+    type Variant = Resolve<'s, A::Variant>;
+
+    fn variant_seed<S: DeserializeSeed<'de>>(
+        self,
+        seed: S,
+    ) -> Result<(S::Value, Self::Variant), A::Error> {
+        let (value, variant) = self.inner.variant_seed(seed)?;
+        Ok((
+            value,
+            Resolve {
+                inner: variant,
+                source: self.source,
+            },
+        ))
+    }
+}
+
+impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Resolve<'_, A> {
+    type Error = A::Error;
+
+    fn unit_variant(self) -> Result<(), A::Error> {
+        self.inner.unit_variant()
+    }
+
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
+        self.inner.newtype_variant_seed(Resolve {
+            inner: seed,
+            source: self.source,
+        })
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
+        self.inner.tuple_variant(
+            len,
+            Resolve {
+                inner: visitor,
+                source: self.source,
+            },
+        )
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
+        self.inner.struct_variant(
+            fields,
+            Resolve {
+                inner: visitor,
+                source: self.source,
+            },
+        )
+    }
+}
+
+/// A visitor where a placeholder may stand: as [`Resolve`], but an object is looked at first.
+struct LookAhead<'s, V> {
+    visitor: V,
+    source: &'s Source<'s>,
+}
+
+macro_rules! look_plainly {
+    ($($method:ident($type:ty))*) => {$(
+        fn $method<E: serde::de::Error>(self, value: $type) -> Result<V::Value, E> {
+            self.visitor.$method(value)
+        }
+    )*};
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for LookAhead<'_, V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.visitor.expecting(f)
+    }
+
+    look_plainly! {
+        visit_bool(bool) visit_i64(i64) visit_u64(u64) visit_f64(f64)
+        visit_str(&str) visit_borrowed_str(&'de str) visit_string(String)
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<V::Value, E> {
+        self.visitor.visit_unit()
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<V::Value, A::Error> {
+        self.visitor.visit_seq(Resolve {
+            inner: seq,
+            source: self.source,
+        })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<V::Value, A::Error> {
+        let mut seen: Vec<Entry<'de>> = Vec::new();
+        if let Some(Key(first)) = map.next_key()? {
+            match first.as_ref() {
+                PLACEHOLDER => seen.push((first, Some(map.next_value()?))),
+                NUM => {
+                    seen.push((first, Some(map.next_value()?)));
+                    if let Some(Key(second)) = map.next_key()? {
+                        let value = if second == PLACEHOLDER {
+                            Some(map.next_value()?)
+                        } else {
+                            None
+                        };
+                        seen.push((second, value));
+                    }
+                }
+                _ => seen.push((first, None)),
+            }
+        }
+        let is_placeholder =
+            matches!(seen.last(), Some((key, Some(raw))) if key == PLACEHOLDER && is_true(raw));
+        if !is_placeholder {
+            return self.visitor.visit_map(Replay {
+                seen: seen.into_iter(),
+                value: None,
+                map,
+                source: self.source,
+            });
+        }
+        let mut num = seen
+            .iter()
+            .find_map(|(key, raw)| if key == NUM { *raw } else { None });
+        while let Some(Key(key)) = map.next_key()? {
+            if key == NUM {
+                num = Some(map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        self.visitor.visit_bytes(self.source.attachment(num)?)
+    }
+}
+
+/// A key, and its value unless that is still to be read.
+type Entry<'de> = (Cow<'de, str>, Option<&'de RawValue>);
+
+fn is_true(raw: &RawValue) -> bool {
+    raw.get() == "true"
+}
+
+/// A key, borrowed unless it has escapes.
+struct Key<'de>(Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Borrowed<'a>(#[serde(borrow)] Cow<'a, str>);
+        Borrowed::deserialize(deserializer).map(|Borrowed(key)| Key(key))
+    }
+}
+
+/// An object whose first entries have been looked at: they come again, then the rest.
+struct Replay<'de, 's, A> {
+    /// Keys, and values unless still in `map`; only the last can be.
+    seen: vec::IntoIter<Entry<'de>>,
+    /// The value of the key that was given out last, if it is not in `map`.
+    value: Option<&'de RawValue>,
+    map: A,
+    source: &'s Source<'s>,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Replay<'de, '_, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, A::Error> {
+        let Some((key, value)) = self.seen.next() else {
+            return self.map.next_key_seed(seed);
+        };
+        self.value = value;
+        let key = match key {
+            Cow::Borrowed(key) => {
+                seed.deserialize(serde::de::value::BorrowedStrDeserializer::new(key))
+            }
+            Cow::Owned(key) => seed.deserialize(CowStrDeserializer::new(Cow::Owned(key))),
+        };
+        key.map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
+        let Some(raw) = self.value.take() else {
+            return self.map.next_value_seed(Resolve {
+                inner: seed,
+                source: self.source,
+            });
+        };
+        let mut inner = serde_json::Deserializer::from_str(raw.get());
+        seed.deserialize(Resolve {
+            inner: &mut inner,
+            source: self.source,
+        })
+        .map_err(A::Error::custom)
+    }
+}
+
+/// Looks at everything and keeps nothing.
+#[derive(Clone, Copy)]
+struct Walk;
+
+impl<'de> DeserializeSeed<'de> for Walk {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+macro_rules! walk_past {
+    ($($method:ident($type:ty))*) => {$(
+        fn $method<E: serde::de::Error>(self, _: $type) -> Result<(), E> {
+            Ok(())
+        }
+    )*};
+}
+
+impl<'de> Visitor<'de> for Walk {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    walk_past! { visit_bool(bool) visit_i64(i64) visit_u64(u64) visit_f64(f64) visit_str(&str) visit_bytes(&[u8]) }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element_seed(self)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while map.next_key::<IgnoredAny>()?.is_some() {
+            map.next_value_seed(self)?;
+        }
+        Ok(())
+    }
+}

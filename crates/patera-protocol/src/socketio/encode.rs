@@ -1,0 +1,246 @@
+//! Packets to send. Everything appends the packet's text, without the `4` of Engine.IO, and returns the attachments,
+//! each of which follows as a binary message. SIO 5 "Packet encoding".
+
+use std::{error, fmt, io::Write as _};
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::{
+    RESERVED_EVENTS,
+    ser::{self, Shape},
+    value::Value,
+};
+
+/// Appends an event: `2["chat","hello"]`, `51-/admin,7["file",{"_placeholder":true,"num":0}]`.
+///
+/// A tuple is several arguments, `()` none, anything else one (a tuple struct too; an array `[T; N]` is a tuple to
+/// serde). Bytes, wherever they are in `args`, become attachments.
+///
+/// # Errors
+/// The name is reserved, or `args` cannot be JSON. Then `out` is as it was.
+pub fn event<T: Serialize + ?Sized>(
+    out: &mut Vec<u8>,
+    namespace: &str,
+    ack: Option<u64>,
+    name: &str,
+    args: &T,
+) -> Result<Vec<Bytes>, EncodeError> {
+    if RESERVED_EVENTS.contains(&name) {
+        return Err(EncodeError::ReservedEventName);
+    }
+    packet(out, b'2', namespace, ack, |out, attachments| {
+        out.push(b'[');
+        ser::to_json(out, attachments, name)?;
+        append_arguments(out, args, |out, args| ser::to_json(out, attachments, args))
+    })
+}
+
+/// Appends an acknowledgement: `313["done"]`, `61-/admin,13[{"_placeholder":true,"num":0}]`. `args` is taken apart as in
+/// [`event`].
+///
+/// # Errors
+/// `args` cannot be JSON. Then `out` is as it was.
+pub fn ack<T: Serialize + ?Sized>(
+    out: &mut Vec<u8>,
+    namespace: &str,
+    id: u64,
+    args: &T,
+) -> Result<Vec<Bytes>, EncodeError> {
+    packet(out, b'3', namespace, Some(id), |out, attachments| {
+        append_array(out, args, |out, args| ser::to_json(out, attachments, args))
+    })
+}
+
+/// Appends a CONNECT: `0{"sid":"…"}`, or `0/admin,` if the payload is `null` to JSON (`()`, `None`).
+///
+/// # Errors
+/// The payload cannot be JSON. Then `out` is as it was.
+pub fn connect<T: Serialize + ?Sized>(
+    out: &mut Vec<u8>,
+    namespace: &str,
+    payload: &T,
+) -> Result<(), EncodeError> {
+    let attachments = packet(out, b'0', namespace, None, |out, _| {
+        let start = out.len();
+        serde_json::to_writer(&mut *out, payload)?;
+        if out[start..] == *b"null" {
+            out.truncate(start);
+        }
+        Ok(())
+    })?;
+    debug_assert!(attachments.is_empty());
+    Ok(())
+}
+
+/// Appends a CONNECT_ERROR: `4/admin,{"message":"not authorized","data":{"code":42}}`.
+pub fn connect_error(out: &mut Vec<u8>, namespace: &str, message: &str, data: Option<&Value>) {
+    #[derive(Serialize)]
+    struct Payload<'a> {
+        message: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data: Option<&'a Value>,
+    }
+    append_header(out, b'4', namespace, None);
+    ser::to_json_base64(out, &Payload { message, data }).expect("text and values are always JSON");
+}
+
+/// Appends a DISCONNECT: `1`, `1/admin,`.
+pub fn disconnect(out: &mut Vec<u8>, namespace: &str) {
+    append_header(out, b'1', namespace, None);
+}
+
+/// Appends the arguments alone, as an array: `["a",1]`.
+///
+/// # Errors
+/// `args` cannot be JSON. Then `out` is as it was.
+pub fn args_json<T: Serialize + ?Sized>(
+    out: &mut Vec<u8>,
+    args: &T,
+) -> Result<Vec<Bytes>, EncodeError> {
+    let mut attachments = Vec::new();
+    or_restore(out, |out| {
+        append_array(out, args, |out, args| {
+            ser::to_json(out, &mut attachments, args)
+        })
+    })?;
+    Ok(attachments)
+}
+
+/// Appends the arguments alone, as an array, for peers without attachments: bytes are `{"base64":"AQID"}`.
+///
+/// # Errors
+/// `args` cannot be JSON. Then `out` is as it was.
+pub fn args_json_base64<T: Serialize + ?Sized>(
+    out: &mut Vec<u8>,
+    args: &T,
+) -> Result<(), EncodeError> {
+    or_restore(out, |out| {
+        append_array(out, args, |out, args| ser::to_json_base64(out, args))
+    })
+}
+
+/// Appends header and body; if the body has attachments, the header becomes that of a binary packet.
+fn packet(
+    out: &mut Vec<u8>,
+    kind: u8,
+    namespace: &str,
+    ack: Option<u64>,
+    body: impl FnOnce(&mut Vec<u8>, &mut Vec<Bytes>) -> serde_json::Result<()>,
+) -> Result<Vec<Bytes>, EncodeError> {
+    let start = out.len();
+    let mut attachments = Vec::new();
+    or_restore(out, |out| {
+        append_header(out, kind, namespace, ack);
+        body(out, &mut attachments)
+    })?;
+    if !attachments.is_empty() {
+        // `2[…` → `51-[…`: an event 2 becomes 5, an acknowledgement 3 becomes 6.
+        let count = format!("{}-", attachments.len());
+        out[start] = kind + 3;
+        out.splice(start + 1..start + 1, count.bytes());
+    }
+    Ok(attachments)
+}
+
+fn append_header(out: &mut Vec<u8>, kind: u8, namespace: &str, ack: Option<u64>) {
+    out.push(kind);
+    if namespace != "/" {
+        out.extend_from_slice(namespace.as_bytes());
+        out.push(b',');
+    }
+    if let Some(id) = ack {
+        append_decimal(out, id);
+    }
+}
+
+/// Appends the arguments to an array that has begun and has an element, and ends it.
+fn append_arguments<T: Serialize + ?Sized>(
+    out: &mut Vec<u8>,
+    args: &T,
+    to_json: impl FnOnce(&mut Vec<u8>, &T) -> serde_json::Result<()>,
+) -> serde_json::Result<()> {
+    match ser::shape(args) {
+        Shape::None => out.push(b']'),
+        Shape::One => {
+            out.push(b',');
+            to_json(out, args)?;
+            out.push(b']');
+        }
+        Shape::Several => {
+            // The tuple is an array in JSON: its elements go on in ours, and its end is our end.
+            let at = out.len();
+            to_json(out, args)?;
+            if out[at..] == *b"[]" {
+                out.remove(at);
+            } else {
+                out[at] = b',';
+            }
+        }
+    }
+    Ok(())
+}
+
+fn append_array<T: Serialize + ?Sized>(
+    out: &mut Vec<u8>,
+    args: &T,
+    to_json: impl FnOnce(&mut Vec<u8>, &T) -> serde_json::Result<()>,
+) -> serde_json::Result<()> {
+    match ser::shape(args) {
+        Shape::None => out.extend_from_slice(b"[]"),
+        Shape::One => {
+            out.push(b'[');
+            to_json(out, args)?;
+            out.push(b']');
+        }
+        Shape::Several => to_json(out, args)?,
+    }
+    Ok(())
+}
+
+fn append_decimal(out: &mut Vec<u8>, number: u64) {
+    write!(out, "{number}").expect("a vector takes every write");
+}
+
+fn or_restore(
+    out: &mut Vec<u8>,
+    append: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>,
+) -> Result<(), EncodeError> {
+    let start = out.len();
+    append(out).map_err(|error| {
+        out.truncate(start);
+        EncodeError::Json(error)
+    })
+}
+
+/// Why a packet could not be made. The caller's mistake; nothing was appended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// The name is one of [`RESERVED_EVENTS`].
+    ReservedEventName,
+    /// The arguments cannot be JSON, such as a map whose keys are no text.
+    Json(serde_json::Error),
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            EncodeError::ReservedEventName => "event name is reserved",
+            EncodeError::Json(_) => "arguments cannot be json",
+        })
+    }
+}
+
+impl error::Error for EncodeError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            EncodeError::ReservedEventName => None,
+            EncodeError::Json(error) => Some(error),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "../tests/encode.rs"]
+mod tests;

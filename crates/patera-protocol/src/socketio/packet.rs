@@ -1,0 +1,236 @@
+//! The header of a Socket.IO packet, up to its JSON. SIO 5 "Packet encoding", read more strictly than the reference
+//! does: numbers are canonical decimals, nothing is skipped.
+
+use super::{
+    config::ConnectionConfig,
+    error::{Error, Limit},
+};
+
+/// The largest integer that every JavaScript peer keeps exactly: 2^53 − 1.
+pub(super) const ACK_ID_MAX: u64 = (1 << 53) - 1;
+
+/// A packet's type, without whether it has attachments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Connect,
+    Disconnect,
+    Event,
+    Ack,
+    ConnectError,
+}
+
+/// A packet up to its JSON: `51-/admin,7[…]` → a binary event, 1 attachment, `/admin`, id 7, and the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header<'a> {
+    pub(super) kind: Kind,
+    /// 0 for a packet that is text alone.
+    pub(super) attachments: usize,
+    pub(super) namespace: &'a str,
+    pub(super) ack: Option<u64>,
+    /// Empty if there is none.
+    pub(super) json: &'a str,
+}
+
+impl<'a> Header<'a> {
+    pub(super) fn parse(text: &'a str, config: &ConnectionConfig) -> Result<Header<'a>, Error> {
+        let first = *text.as_bytes().first().ok_or(Error::Empty)?;
+        let (kind, binary) = match first {
+            b'0' => (Kind::Connect, false),
+            b'1' => (Kind::Disconnect, false),
+            b'2' => (Kind::Event, false),
+            b'3' => (Kind::Ack, false),
+            b'4' => (Kind::ConnectError, false),
+            b'5' => (Kind::Event, true),
+            b'6' => (Kind::Ack, true),
+            _ => return Err(Error::UnknownType),
+        };
+        let rest = &text[1..];
+        let (attachments, rest) = if binary {
+            attachments(rest, config.attachments_max)?
+        } else {
+            (0, rest)
+        };
+        let (namespace, rest) = namespace(rest, config.namespace_bytes_max)?;
+        let (ack, json) = ack(rest)?;
+        match (kind, ack) {
+            (Kind::Event, _)
+            | (Kind::Ack, Some(_))
+            | (Kind::Connect | Kind::Disconnect | Kind::ConnectError, None) => {}
+            (Kind::Ack, None)
+            | (Kind::Connect | Kind::Disconnect | Kind::ConnectError, Some(_)) => {
+                return Err(Error::IllegalAckId);
+            }
+        }
+        Ok(Header {
+            kind,
+            attachments,
+            namespace,
+            ack,
+            json,
+        })
+    }
+}
+
+fn attachments(text: &str, max: usize) -> Result<(usize, &str), Error> {
+    let (digits, rest) = split_digits(text);
+    let rest = rest.strip_prefix('-').ok_or(Error::IllegalAttachments)?;
+    if digits.is_empty() || digits.starts_with('0') {
+        return Err(Error::IllegalAttachments);
+    }
+    match digits.parse::<usize>() {
+        Ok(count) if count <= max => Ok((count, rest)),
+        Ok(_) | Err(_) => Err(Error::Limit {
+            what: Limit::Attachments,
+            max,
+        }),
+    }
+}
+
+fn namespace(text: &str, max: usize) -> Result<(&str, &str), Error> {
+    if !text.starts_with('/') {
+        return Ok(("/", text));
+    }
+    let (namespace, rest) = text.split_once(',').unwrap_or((text, ""));
+    if namespace.len() > max {
+        return Err(Error::Limit {
+            what: Limit::NamespaceBytes,
+            max,
+        });
+    }
+    Ok((namespace, rest))
+}
+
+fn ack(text: &str) -> Result<(Option<u64>, &str), Error> {
+    let (digits, rest) = split_digits(text);
+    if digits.is_empty() {
+        return Ok((None, rest));
+    }
+    let canonical = digits == "0" || !digits.starts_with('0');
+    match digits.parse() {
+        Ok(id) if canonical && id <= ACK_ID_MAX => Ok((Some(id), rest)),
+        Ok(_) | Err(_) => Err(Error::IllegalAckId),
+    }
+}
+
+fn split_digits(text: &str) -> (&str, &str) {
+    let end = text
+        .bytes()
+        .position(|byte| !byte.is_ascii_digit())
+        .unwrap_or(text.len());
+    text.split_at(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_told_apart() {
+        check("0", Kind::Connect, 0, "/", None, "");
+        check(r#"0{"a":1}"#, Kind::Connect, 0, "/", None, r#"{"a":1}"#);
+        check("0/admin", Kind::Connect, 0, "/admin", None, "");
+        check("0/admin,{}", Kind::Connect, 0, "/admin", None, "{}");
+        check("0/a,b,", Kind::Connect, 0, "/a", None, "b,");
+        check("0/é😀?x=y,", Kind::Connect, 0, "/é😀?x=y", None, "");
+        check("1/", Kind::Disconnect, 0, "/", None, "");
+        check("2[]", Kind::Event, 0, "/", None, "[]");
+        check("20[]", Kind::Event, 0, "/", Some(0), "[]");
+        check(
+            "2/a,9007199254740991[]",
+            Kind::Event,
+            0,
+            "/a",
+            Some(ACK_ID_MAX),
+            "[]",
+        );
+        check("313[]", Kind::Ack, 0, "/", Some(13), "[]");
+        check("51-[]", Kind::Event, 1, "/", None, "[]");
+        check("510-/a,12[]", Kind::Event, 10, "/a", Some(12), "[]");
+        check("61-0[]", Kind::Ack, 1, "/", Some(0), "[]");
+        check("4x", Kind::ConnectError, 0, "/", None, "x");
+    }
+
+    #[test]
+    fn malformed_headers_are_refused() {
+        check_refused("", Error::Empty);
+        for text in ["7", "a", "-", "٣", " 2[]"] {
+            check_refused(text, Error::UnknownType);
+        }
+        for text in [
+            "5", "5-[]", "5[]", "5a-[]", "50-[]", "501-[]", "50x1-[]", "5-1-[]", "51[]", "51 -[]",
+            "5/a,[]",
+        ] {
+            check_refused(text, Error::IllegalAttachments);
+        }
+        for text in ["511-[]", "51000000-[]", "518446744073709551616-[]"] {
+            check_refused(
+                text,
+                Error::Limit {
+                    what: Limit::Attachments,
+                    max: 10,
+                },
+            );
+        }
+        for text in [
+            "2007[]",
+            "200[]",
+            "29007199254740992[]",
+            "218446744073709551616[]",
+            "3[]",
+            "01",
+            "11",
+            "41",
+        ] {
+            check_refused(text, Error::IllegalAckId);
+        }
+        check_refused(&format!("2{}[]", "9".repeat(400)), Error::IllegalAckId);
+    }
+
+    #[test]
+    fn namespace_length_is_bounded() {
+        let config = ConnectionConfig::default();
+        let max = config.namespace_bytes_max;
+        let parse = |bytes: usize| {
+            Header::parse(&format!("0/{},", "a".repeat(bytes - 1)), &config).map(|_| ())
+        };
+        assert_eq!(parse(max - 1), Ok(()));
+        assert_eq!(parse(max), Ok(()));
+        assert_eq!(
+            parse(max + 1),
+            Err(Error::Limit {
+                what: Limit::NamespaceBytes,
+                max
+            })
+        );
+    }
+
+    fn check(
+        text: &str,
+        kind: Kind,
+        attachments: usize,
+        namespace: &str,
+        ack: Option<u64>,
+        json: &str,
+    ) {
+        let expected = Header {
+            kind,
+            attachments,
+            namespace,
+            ack,
+            json,
+        };
+        assert_eq!(
+            Header::parse(text, &ConnectionConfig::default()),
+            Ok(expected),
+            "{text}"
+        );
+    }
+
+    fn check_refused(text: &str, error: Error) {
+        assert_eq!(
+            Header::parse(text, &ConnectionConfig::default()),
+            Err(error),
+            "{text}"
+        );
+    }
+}

@@ -1,1 +1,53 @@
-fn main() {}
+//! The project's own commands: `cargo xtask setup`, `cargo xtask test`, `cargo xtask --help`.
+//!
+//! What a person, the README and the continuous integration call is one and the same, and it is Rust: no shell script.
+
+#![forbid(unsafe_code)]
+
+mod command;
+mod conformance;
+mod graph;
+mod hostile;
+mod setup;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's own commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what the tests need and the machine lacks: Chromium, npm packages, a Python environment.
+    Setup,
+    /// Run everything that must hold before a commit: setup, then every check and every test.
+    Test(test::Options),
+    /// Run the conformance tests alone, against Patera or against the official Node server.
+    Conformance(conformance::Options),
+    /// Play the hostile inputs against the conformance server.
+    Hostile(hostile::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Setup => setup::run(),
+        Command::Test(options) => test::run(&options),
+        Command::Conformance(options) => conformance::run_command(&options),
+        Command::Hostile(options) => hostile::run_command(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\nfailed: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

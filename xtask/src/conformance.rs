@@ -1,0 +1,76 @@
+//! `cargo xtask conformance`: other people's clients against our server, or against theirs.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::Args;
+
+use crate::{
+    command::{Failure, Outcome, Program},
+    setup,
+    workspace::{self, Workspace},
+};
+
+/// The options of `cargo xtask conformance`.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The server under test: `patera`, or `node` for the official server, which judges the scenarios themselves.
+    #[arg(long, default_value = "patera", value_parser = ["patera", "node"])]
+    server: String,
+    /// Run only the tests whose name matches this pattern.
+    #[arg(long)]
+    name: Option<String>,
+    /// Test files, as paths inside conformance/; all by default.
+    files: Vec<PathBuf>,
+}
+
+/// Setup, build, then the tests that were asked for.
+pub(crate) fn run_command(options: &Options) -> Outcome {
+    setup::run()?;
+    let workspace = Workspace::load()?;
+    let mut program = runner();
+    if options.server == "node" {
+        program = program.args(["--server", "node"]);
+    } else {
+        build(&workspace)?;
+        program = with_our_programs(program, &workspace);
+    }
+    if let Some(name) = &options.name {
+        program = program.args(["--name", name]);
+    }
+    program.args(&options.files).run()
+}
+
+/// Builds the server under test and the binary whose demo page is tested.
+pub(crate) fn build(workspace: &Workspace) -> Outcome {
+    let mut arguments = vec!["build", "--all-features"];
+    for package in ["conformance-server", "patera-cli"] {
+        if workspace.has(package) {
+            arguments.extend(["--package", package]);
+        }
+    }
+    Program::cargo().args(arguments).run()
+}
+
+/// Runs all of them against our server and gives the line of totals, `N passed, N failed`.
+pub(crate) fn run_all(workspace: &Workspace) -> Outcome<String> {
+    build(workspace)?;
+    let mut totals = None;
+    with_our_programs(runner(), workspace).run_and_see(|line| {
+        let is_totals = line.contains(" passed, ") && line.contains(" failed");
+        if is_totals {
+            totals = Some(line.to_owned());
+        }
+        is_totals
+    })?;
+    totals.ok_or_else(|| Failure::own("the conformance tests printed no totals"))
+}
+
+fn runner() -> Program {
+    let chromium = setup::chromium().map_or_else(|| OsString::from("/usr/bin/chromium"), OsString::from);
+    Program::new("node").args(["run.mjs"]).within(workspace::conformance()).env("CHROMIUM", chromium)
+}
+
+fn with_our_programs(program: Program, workspace: &Workspace) -> Program {
+    let program = program.args(["--server".into(), workspace.program("debug", "conformance-server").into_os_string()]);
+    if workspace.has("patera-cli") { program.env("PATERA", workspace.program("debug", "patera")) } else { program }
+}

@@ -1,0 +1,172 @@
+//! `cargo xtask hostile`: plays `conformance/hostile/hostile.jsonl` against the conformance server.
+//!
+//! What differs from an entry's expectation is printed and counted. It fails only where the process died, panicked or
+//! stopped answering: that must never happen, whatever the rest says.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::Child,
+};
+
+use clap::Args;
+use serde_json::Value;
+
+use crate::{
+    command::{Failure, Outcome, Program},
+    workspace::{self, Workspace},
+};
+
+/// The options of `cargo xtask hostile`.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Which entries: `base` plays against default options; `eio3` and `pmd` turn the option on that they are about.
+    #[arg(long, default_value = "base", value_parser = ["base", "eio3", "pmd", "admin"])]
+    set: String,
+    /// Only the entries whose id matches this regular expression.
+    #[arg(long)]
+    only: Option<String>,
+    /// Build with optimisations.
+    #[arg(long)]
+    release: bool,
+}
+
+/// Plays what was asked for and prints each entry that differs.
+pub(crate) fn run_command(options: &Options) -> Outcome {
+    let workspace = Workspace::load()?;
+    let rows = play(&workspace, options)?;
+    for row in rows.iter().filter(|row| row["pass"] != true) {
+        println!("{}: {}", row["id"].as_str().unwrap_or("?"), row["bad"]);
+    }
+    println!("{}", totals(&rows));
+    survived(&rows)
+}
+
+/// The whole set `base`, as a part of `cargo xtask test`: one line of totals.
+pub(crate) fn run_all(workspace: &Workspace) -> Outcome {
+    let rows = play(workspace, &Options { set: "base".to_owned(), only: None, release: false })?;
+    println!("{}", totals(&rows));
+    survived(&rows)
+}
+
+fn play(workspace: &Workspace, options: &Options) -> Outcome<Vec<Value>> {
+    let (profile, flag) = if options.release { ("release", Some("--release")) } else { ("debug", None) };
+    let build = ["build", "--all-features", "--package", "conformance-server"];
+    Program::cargo().args(build).args(flag).run()?;
+
+    let settings = if options.set == "eio3" { r#"{"allow_eio3": true}"# } else { "{}" };
+    let mut server = Server::start(&workspace.program(profile, "conformance-server"), settings)?;
+    let rows = workspace.scratch()?.join(format!("hostile-{}.jsonl", options.set));
+    let script = workspace::conformance().join("hostile/run.py");
+    let mut program = Program::new("python3").args([script]).args([&server.port, "--set", &options.set]);
+    if let Some(pattern) = &options.only {
+        program = program.args(["--only", pattern]);
+    }
+    program.args(["--out".as_ref(), rows.as_os_str()]).run_and_see(|_| true)?;
+    server.check_alive()?;
+    read_rows(&rows)
+}
+
+fn read_rows(file: &Path) -> Outcome<Vec<Value>> {
+    let text = fs::read_to_string(file).map_err(Failure::io(file.display()))?;
+    let rows = text.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>();
+    rows.map_err(|error| Failure::own(format!("{}: {error}", file.display())))
+}
+
+/// `hostile inputs: 250 as expected, 15 differ (H: 3, S: 12)`: the letters are the corpus's own groups.
+fn totals(rows: &[Value]) -> String {
+    let mut differing: BTreeMap<String, usize> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row["pass"] != true) {
+        let group = row["id"].as_str().unwrap_or("?").split('-').next().unwrap_or("?");
+        *differing.entry(group.to_owned()).or_default() += 1;
+    }
+    let count: usize = differing.values().sum();
+    let mut line = format!("hostile inputs: {} as expected, {count} differ", rows.len() - count);
+    if count > 0 {
+        let groups: Vec<String> = differing.iter().map(|(group, count)| format!("{group}: {count}")).collect();
+        line += &format!(" ({})", groups.join(", "));
+    }
+    line
+}
+
+fn survived(rows: &[Value]) -> Outcome {
+    if rows.is_empty() {
+        return Err(Failure::own("no hostile input was played"));
+    }
+    let stalled: Vec<&str> =
+        rows.iter().filter(|row| row["alive"] != true).filter_map(|row| row["id"].as_str()).collect();
+    if stalled.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::own(format!("the server did not answer after {}", stalled.join(", "))))
+    }
+}
+
+/// The conformance server on a port of its own; it ends with this handle.
+struct Server {
+    process: Child,
+    port: String,
+}
+
+impl Server {
+    fn start(program: &Path, options: &str) -> Outcome<Self> {
+        let program = Program::new(program).env("PORT", "0").env("OPTIONS", options).env("EXIT_WITH_STDIN", "1");
+        let mut server = Self { process: program.spawn_server()?, port: String::new() };
+        let output = server.process.stdout.take().expect("spawn_server pipes standard output");
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if let Some(port) = line.strip_prefix("listening on http://127.0.0.1:") {
+                server.port = port.trim().to_owned();
+                return Ok(server);
+            }
+        }
+        Err(Failure::own("the conformance server did not say where it listens"))
+    }
+
+    fn check_alive(&mut self) -> Outcome {
+        match self.process.try_wait() {
+            Ok(None) => Ok(()),
+            Ok(Some(status)) => Err(Failure::own(format!("the conformance server died: {status}"))),
+            Err(error) => Err(Failure::own(format!("the conformance server cannot be asked: {error}"))),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Either may fail only because it has ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn totals_count_what_differs_by_group() {
+        let rows = [
+            json!({"id": "H-01", "pass": true, "alive": true}),
+            json!({"id": "S-02", "pass": false, "alive": true}),
+            json!({"id": "S-03", "pass": false, "alive": true}),
+        ];
+        assert_eq!(totals(&rows), "hostile inputs: 1 as expected, 2 differ (S: 2)");
+        assert!(survived(&rows).is_ok());
+    }
+
+    #[test]
+    fn a_server_that_did_not_answer_fails_and_is_named_by_the_entry() {
+        let rows = [json!({"id": "H-01", "pass": false, "alive": false})];
+        let failure = survived(&rows).expect_err("it did not survive");
+        assert!(failure.to_string().contains("H-01"), "{failure}");
+    }
+
+    #[test]
+    fn nothing_played_is_a_failure() {
+        assert!(survived(&[]).is_err());
+    }
+}

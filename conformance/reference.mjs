@@ -6,9 +6,9 @@ import { Server } from "socket.io";
 
 const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
 
-function optionsFromEnvironment() {
-  const given = JSON.parse(process.env.OPTIONS ?? "{}");
-  return Object.fromEntries(Object.entries(given).map(([name, value]) => [camel(name), value]));
+function camelKeys(value) {
+  if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [camel(name), camelKeys(inner)]));
 }
 
 const http = createServer((request, response) => {
@@ -24,8 +24,20 @@ const http = createServer((request, response) => {
   }
 });
 
-const options = optionsFromEnvironment();
-const io = new Server(http, { serveClient: false, ...options });
+const { extraHeaders, ...options } = camelKeys(JSON.parse(process.env.OPTIONS ?? "{}"));
+const io = new Server(http, {
+  serveClient: false,
+  allowRequest: (request, decide) => decide(request.headers["x-refuse"] ?? null, !("x-refuse" in request.headers)),
+  ...options,
+});
+if (extraHeaders) {
+  io.engine.on("initial_headers", (headers) => {
+    headers["x-initial"] = "yes";
+  });
+  io.engine.on("headers", (headers) => {
+    headers["x-every"] = "yes";
+  });
+}
 
 function withAck(args) {
   return typeof args.at(-1) === "function" ? [args.slice(0, -1), args.at(-1)] : [args, () => {}];

@@ -1,1 +1,57 @@
-//! To be written.
+//! WebSocket (RFC 6455) as a pure state machine: bytes in, messages out, and the other way round, in both roles.
+//!
+//! No I/O, no clock, no randomness, no async: the caller owns the socket. What that buys:
+//!
+//! - **No copy.** A message that arrived whole in one read is returned as a slice of the caller's own buffer.
+//! - **No buffer while idle.** A [`Connection`] between messages is a hundred bytes and owns no heap memory.
+//! - **One frame for everybody.** A server frame carries no mask, so [`server_frame`] makes it once and any number of
+//!   connections share it.
+//!
+//! ```
+//! use patera_websocket::{Config, Connection, Event, Opcode, Role, encode, server_frame};
+//!
+//! let mut connection = Connection::new(Role::Server, Config::default());
+//! let mut input = Vec::new();                                              // what a client would send
+//! encode(Role::Client, Opcode::Text, true, b"hello", [1, 2, 3, 4], &mut input);
+//!
+//! let progress = connection.handle_read(&mut input)?;
+//! let Some(Event::Text(text)) = progress.event else { panic!() };
+//! let frame = server_frame(Opcode::Text, text.as_bytes());                 // to this client, or to thousands
+//! assert_eq!(&frame[..], b"\x81\x05hello");
+//! # Ok::<(), patera_websocket::Error>(())
+//! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | [`connection`](Connection) | bytes to messages, pings, the closing handshake: the machine that joins the rest |
+//! | [`event`](Event), [`error`](Error), [`config`](Config) | what comes out, what the peer did wrong, limits |
+//! | [`frame`](encode), `header` | writing frames, reading their headers |
+//! | `mask`, `utf8`, `assembler`, `control` | payloads: unmasked, checked, joined |
+//! | [`close`](CloseCode) | close codes and close frames |
+//! | `handshake` | the HTTP request and response before all that: [`accept`], [`client_request`], [`verify_response`] |
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod assembler;
+mod close;
+mod config;
+mod connection;
+mod control;
+mod error;
+mod event;
+mod frame;
+mod handshake;
+mod header;
+mod mask;
+mod utf8;
+
+pub use crate::close::{CloseCode, CloseFrame};
+pub use crate::config::Config;
+pub use crate::connection::Connection;
+pub use crate::error::{Error, Limit, Violation};
+pub use crate::event::{Event, Progress};
+pub use crate::frame::{FrameHeader, Opcode, Role, SERVER_HEADER_BYTES_MAX, encode, server_frame, server_header};
+pub use crate::handshake::{
+    AcceptOptions, Accepted, Agreed, Extensions, InvalidRequest, InvalidResponse, Refusal, accept, accept_key,
+    client_request, verify_response,
+};

@@ -1,1 +1,77 @@
-//! To be written.
+//! A realtime server that every Socket.IO client since 3.0 and every plain WebSocket can talk to.
+//!
+//! Mounted beside HTTP routes in axum, tower or hyper as people mount socket.io in express, or standing alone with
+//! [`Io::listen`]. Who knows socket.io knows the names: [`Io::emit`](Namespace::emit), [`to`](Namespace::to),
+//! [`join`](Socket::join), [`emit_with_ack`](Socket::emit_with_ack).
+//!
+//! ```no_run
+//! use patera::{Io, Reply, Socket};
+//!
+//! #[tokio::main]
+//! async fn main() -> patera::Result {
+//!     let io = Io::new();
+//!     io.on_connection(async |socket: Socket| {
+//!         socket.on("chat", async |socket: Socket, text: String| {
+//!             socket.broadcast().emit("chat", (socket.id(), text));           // everyone but the sender
+//!         });
+//!         socket.on("add", async |a: i64, b: i64| Reply(a + b));              // the return value is the acknowledgement
+//!     });
+//!     io.listen("127.0.0.1:3000").await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | [`io`](Io), [`namespace`](Namespace), [`socket`](Socket), [`broadcast`](Broadcast) | the API |
+//! | [`handler`](Handler), `dispatch`, `tasks` | handlers: their parameters, when they start, those that wait |
+//! | [`config`](Config), [`error`](Error), [`stats`](Stats) | options and limits, what goes wrong, counters |
+//! | `connection`, `native`, [`engine`] | what a session carries: Socket.IO, a plain WebSocket, a user's own protocol |
+//! | `session`, `transport` | the task that owns a session, and how its packets travel |
+//! | `outbox`, `prepared`, `rooms`, `registry` | what crosses threads: packets and who gets them |
+//! | `http` | requests, CORS, cookie, tower, listening |
+#![forbid(unsafe_code)]
+
+mod acks;
+mod broadcast;
+mod config;
+mod connection;
+mod core;
+mod dispatch;
+pub mod engine;
+mod error;
+mod handler;
+mod handshake;
+mod http;
+mod io;
+mod namespace;
+mod native;
+mod outbox;
+mod prepared;
+mod registry;
+mod rooms;
+mod session;
+mod sid;
+mod socket;
+mod state;
+mod stats;
+mod tasks;
+mod trace;
+mod transport;
+
+pub use patera_protocol::engineio::Transport;
+pub use patera_protocol::socketio::{ArgumentError, ConnectionConfig, EncodeError, Map, Value};
+
+pub use crate::broadcast::Broadcast;
+pub use crate::config::{Config, OutboxPolicy};
+pub use crate::error::{AckError, DisconnectReason, EmitError, Error, JoinError, Result};
+pub use crate::handler::{
+    Ack, CallError, EventContext, Failure, FromEvent, Handler, IntoDecision, IntoReply, Reply, Rest, State,
+};
+pub use crate::handshake::{Handshake, RemoteAddress};
+pub use crate::http::{Body, Cookie, Cors, CorsOrigin, Layer, NotFound, SameSite, Service};
+pub use crate::io::Io;
+pub use crate::namespace::Namespace;
+pub use crate::rooms::IntoRooms;
+pub use crate::socket::{Acknowledgement, Emitter, Socket};
+pub use crate::stats::Stats;

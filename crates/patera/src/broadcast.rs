@@ -1,0 +1,98 @@
+//! Emitting to many: whom, how, and the one packet they share.
+
+use std::sync::Arc;
+
+use patera_protocol::socketio::encode;
+use serde::Serialize;
+
+use crate::error::EmitError;
+use crate::namespace::NamespaceInner;
+use crate::outbox::Item;
+use crate::prepared::{Flags, Prepared};
+use crate::rooms::{IntoRooms, Target};
+
+/// Whom to emit to and how, put together step by step: `io.to("lobby").except(socket.id()).volatile().emit("news", 1)`.
+///
+/// Each step returns a new value, so that one can be kept and used again. Nothing happens before `emit`.
+#[derive(Clone)]
+#[must_use = "nothing is sent before `emit`"]
+pub struct Broadcast {
+    namespace: Arc<NamespaceInner>,
+    target: Target,
+    flags: Flags,
+}
+
+impl Broadcast {
+    pub(crate) fn new(namespace: Arc<NamespaceInner>) -> Self {
+        Broadcast { namespace, target: Target::default(), flags: Flags::default() }
+    }
+
+    pub(crate) fn with_flags(mut self, flags: Flags) -> Self {
+        self.flags = flags;
+        self
+    }
+
+    /// Adds rooms: the packet goes to the union of all, each socket once. A socket's id is a room with just it.
+    pub fn to(mut self, rooms: impl IntoRooms) -> Self {
+        rooms.each_room(&mut |room| self.target.rooms.push(room.into()));
+        self
+    }
+
+    /// Takes the members of rooms out. A socket's id is a room with just it.
+    pub fn except(mut self, rooms: impl IntoRooms) -> Self {
+        rooms.each_room(&mut |room| self.target.except.push(room.into()));
+        self
+    }
+
+    /// Drops the packet where the transport is not ready, instead of keeping it.
+    pub fn volatile(mut self) -> Self {
+        self.flags.volatile = true;
+        self
+    }
+
+    /// Whether the packet may be compressed, where compression is on. Default true.
+    pub fn compress(mut self, compress: bool) -> Self {
+        self.flags.compress = compress;
+        self
+    }
+
+    /// Only to sockets of this server, where several form a cluster.
+    pub fn local(mut self) -> Self {
+        self.flags.local = true;
+        self
+    }
+
+    /// Emits an event: `["news", …]` to every socket of the target, encoded once.
+    ///
+    /// `args`: a tuple is several arguments, `()` none, anything else one; an array `[T; N]` is a tuple to serde.
+    /// It never fails: what cannot be encoded or delivered is dropped, traced and counted. See [`try_emit`](Self::try_emit).
+    pub fn emit(&self, event: &str, args: impl Serialize) {
+        if let Err(error) = self.try_emit(event, args) {
+            self.namespace.dropped(event, &error);
+        }
+    }
+
+    /// As [`emit`](Self::emit), and says how many sockets of this server it was put on the way to.
+    ///
+    /// # Errors
+    /// [`EmitError::Encode`]: the event's name is reserved, or the arguments cannot be written as JSON. Nobody gets anything.
+    pub fn try_emit(&self, event: &str, args: impl Serialize) -> Result<usize, EmitError> {
+        let name = &self.namespace.name;
+        let prepared = Prepared::packet(self.flags, |out| encode::event(out, name, None, event, &args))?;
+        let mut reached = 0;
+        self.namespace.rooms.for_each(&self.target, |socket| {
+            let item = Item { prepared: prepared.clone(), ack: None };
+            match socket.push(item) {
+                Ok(()) => reached += 1,
+                Err(error) => socket.session.core.count_drop(&error),
+            }
+        });
+        Ok(reached)
+    }
+}
+
+impl std::fmt::Debug for Broadcast {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broadcast").field("namespace", &self.namespace.name).field("target", &self.target).finish()
+    }
+}

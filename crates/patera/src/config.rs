@@ -1,0 +1,205 @@
+//! Every option and every limit of the server, with its unit, its default and what happens there.
+//!
+//! Options that socket.io has keep its name and its default. Limits on sizes, counts and times are on.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use patera_protocol::engineio::Transport;
+use patera_protocol::socketio::ConnectionConfig;
+
+use crate::error::Error;
+use crate::handshake::Handshake;
+use crate::http::{Cookie, Cors};
+
+/// What [`Config::allow_request`] keeps.
+pub(crate) type AllowRequest =
+    Arc<dyn Fn(Handshake) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> + Send + Sync>;
+/// What [`Config::initial_headers`] and [`Config::headers`] keep.
+pub(crate) type HeadersHook = Arc<dyn Fn(&mut HeaderMap, &Handshake) + Send + Sync>;
+
+/// Options of a server: `let mut config = Config::default(); config.path = "/chat".into();`
+///
+/// ```
+/// use std::time::Duration;
+/// use patera::{Config, Io};
+///
+/// let mut config = Config::default();
+/// config.ping_interval = Duration::from_secs(10);
+/// config.allow_request(|request| async move {
+///     match request.header("x-api-key") {
+///         Some("secret") => Ok(()),
+///         _ => Err("no key".into()),
+///     }
+/// });
+/// let io = Io::with_config(config);
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// URL path of the endpoint. Default `/socket.io`. With [`add_trailing_slash`](Self::add_trailing_slash) it matches `/socket.io/` and what is below.
+    pub path: String,
+    /// Whether `path` needs a `/` behind it. Default true; off, `/socket.io?EIO=4…` is served too.
+    pub add_trailing_slash: bool,
+    /// Transports a client may open a session with. Default both; another one is refused with code 0, "Transport unknown".
+    pub transports: Vec<Transport>,
+    /// Whether a polling session may move to WebSocket. Default true. Off, no upgrade is offered and one that is tried is refused.
+    pub allow_upgrades: bool,
+    /// From the last pong to the next ping. Default 25 s.
+    pub ping_interval: Duration,
+    /// How long a pong may take; then the session ends with `ping timeout`. Default 20 s.
+    pub ping_timeout: Duration,
+    /// How long a WebSocket may take to take over a polling session; then it is closed and polling goes on. Default 10 s.
+    pub upgrade_timeout: Duration,
+    /// How long a client may stay without joining a namespace; then the session is closed. Default 45 s.
+    pub connect_timeout: Duration,
+    /// Bytes of one polling body and of one message. Default 1,000,000. Over it: 413 on polling, close code 1009 on WebSocket, and the session ends.
+    pub max_http_buffer_size: usize,
+    /// Whether Engine.IO hands out a cookie with the session id at the first polling response. Default none.
+    pub cookie: Option<Cookie>,
+    /// Headers for pages of other origins. Default none. It never refuses a request: see [`origins`](Self::origins).
+    pub cors: Option<Cors>,
+    /// The `Origin` values that may open a session. Default: all. A request with another one is refused with 403 and code 4, a WebSocket handshake too; a request without `Origin` (no browser) is let in.
+    pub origins: Option<Vec<String>>,
+
+    /// Bytes that may wait for one client. Default 1 MiB. At the limit a volatile packet is dropped, else [`outbox_policy`](Self::outbox_policy) decides; one larger item is taken by an empty outbox.
+    pub outbox_bytes_max: usize,
+    /// What happens when the outbox is full. Default [`OutboxPolicy::Close`].
+    pub outbox_policy: OutboxPolicy,
+    /// How long a WebSocket may take no byte while some are waiting; then the session ends with `transport error`. Default 10 s.
+    pub outbox_stall_timeout: Duration,
+    /// Handlers of one session that may wait at once. Default 1,024. At the limit no more is read from that client and its ping deadline rests.
+    pub pending_handlers_max: usize,
+    /// Acknowledgements that may be awaited from one client. Default 1,024. One more fails with [`AckError::TooMany`](crate::AckError::TooMany).
+    pub pending_acks_max: usize,
+    /// How long [`emit_with_ack`](crate::Socket::emit_with_ack) waits. Default 60 s.
+    pub ack_timeout: Duration,
+    /// Rooms one socket may be in. Default 10,000. One more is not joined, and `join` says so.
+    pub rooms_per_socket_max: usize,
+    /// Bytes of a room's name. Default 1,024. A longer one is not joined, and `join` says so.
+    pub room_name_bytes_max: usize,
+    /// Packets in one polling body that are neither events nor acknowledgements. Default 16. One more: 400, and the session ends.
+    pub control_packets_max: usize,
+    /// Fragments of one WebSocket message. Default 1,024. Over it: close code 1008.
+    pub fragments_max: usize,
+    /// Limits of the Socket.IO decoder: attachments, arguments, names, nesting.
+    pub protocol: ConnectionConfig,
+
+    /// How long a polling body may take as a whole. Default 30 s; then 408, and the session ends.
+    pub body_timeout: Duration,
+    /// Bytes per second a polling body must bring after its first 5 s. Default 1,024; below: 408, and the session ends.
+    pub body_rate_min: u32,
+    /// [`Io::listen`](crate::Io::listen) only: bytes of a request's head. Default 16 KiB; over it: 431.
+    pub header_bytes_max: usize,
+    /// [`Io::listen`](crate::Io::listen) only: header lines of a request. Default 100; over it: 431.
+    pub header_count_max: usize,
+    /// [`Io::listen`](crate::Io::listen) only: bytes of a request's target. Default 8 KiB; over it: 414.
+    pub target_bytes_max: usize,
+    /// [`Io::listen`](crate::Io::listen) only: how long a request's head may take. Default 10 s; then the connection is closed.
+    pub header_timeout: Duration,
+
+    /// How long a closed polling session waits for the poll that tells the client. Default 30 s.
+    pub close_timeout: Duration,
+    /// How long [`Io::close`](crate::Io::close) spreads the goodbyes over, so that clients do not all return at once. Default 10 s.
+    pub drain: Duration,
+
+    pub(crate) allow_request: Option<AllowRequest>,
+    pub(crate) initial_headers: Option<HeadersHook>,
+    pub(crate) headers: Option<HeadersHook>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            path: "/socket.io".to_owned(),
+            add_trailing_slash: true,
+            transports: vec![Transport::Polling, Transport::WebSocket],
+            allow_upgrades: true,
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(20),
+            upgrade_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(45),
+            max_http_buffer_size: 1_000_000,
+            cookie: None,
+            cors: None,
+            origins: None,
+            outbox_bytes_max: 1 << 20,
+            outbox_policy: OutboxPolicy::Close,
+            outbox_stall_timeout: Duration::from_secs(10),
+            pending_handlers_max: 1024,
+            pending_acks_max: 1024,
+            ack_timeout: Duration::from_secs(60),
+            rooms_per_socket_max: 10_000,
+            room_name_bytes_max: 1024,
+            control_packets_max: 16,
+            fragments_max: 1024,
+            protocol: ConnectionConfig::default(),
+            body_timeout: Duration::from_secs(30),
+            body_rate_min: 1024,
+            header_bytes_max: 16 << 10,
+            header_count_max: 100,
+            target_bytes_max: 8 << 10,
+            header_timeout: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(30),
+            drain: Duration::from_secs(10),
+            allow_request: None,
+            initial_headers: None,
+            headers: None,
+        }
+    }
+}
+
+impl Config {
+    /// Decides whether a client may open a session; called once per handshake, polling or WebSocket, before anything of it is kept.
+    ///
+    /// # Errors
+    /// What the hook returns as `Err` refuses the request with status 403 and `{"code":4,"message":"<the error's text>"}`.
+    pub fn allow_request<F, Fut>(&mut self, hook: F)
+    where
+        F: Fn(Handshake) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        self.allow_request = Some(Arc::new(move |request| Box::pin(hook(request))));
+    }
+
+    /// Adds headers to the first response of each session: the first polling answer or the 101.
+    pub fn initial_headers(&mut self, hook: impl Fn(&mut HeaderMap, &Handshake) + Send + Sync + 'static) {
+        self.initial_headers = Some(Arc::new(hook));
+    }
+
+    /// Adds headers to every response of a session, the 101 included.
+    pub fn headers(&mut self, hook: impl Fn(&mut HeaderMap, &Handshake) + Send + Sync + 'static) {
+        self.headers = Some(Arc::new(hook));
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config").field("path", &self.path).field("transports", &self.transports).finish_non_exhaustive()
+    }
+}
+
+/// What happens to a packet that does not fit into a full outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OutboxPolicy {
+    /// The session ends with the reason `outbox full`: a client that cannot keep up comes back with nothing missing in between.
+    Close,
+    /// The packet is dropped and counted in [`Stats::dropped_full`](crate::Stats::dropped_full); the session goes on.
+    DropNewest,
+}
+
+/// Packets handled in one turn of a session before other sessions run.
+pub(crate) const PACKETS_PER_TURN: usize = 64;
+/// Bytes written with one system call at the most; more waits for the next one.
+pub(crate) const WRITE_BYTES_MAX: usize = 256 << 10;
+/// Bytes read with one system call at the most: the size of the per-thread read buffer.
+pub(crate) const READ_BYTES_MAX: usize = 64 << 10;
+/// An item up to this size is copied into the write buffer; a larger one is written from where it lies.
+pub(crate) const COPY_BYTES_MAX: usize = 8 << 10;
+/// How long an ended WebSocket is read on, so that the peer sees the close frame and not a reset.
+pub(crate) const LINGER: Duration = Duration::from_secs(2);

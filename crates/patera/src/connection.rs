@@ -1,0 +1,262 @@
+//! One client of Socket.IO: its sockets in all namespaces, over one session.
+
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use patera_protocol::engineio::Message;
+use patera_protocol::socketio::{self, Args, EncodeError, Incoming, OwnedArgs, Slot, encode};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use smallvec::SmallVec;
+
+use crate::acks::PendingAcks;
+use crate::core::Shared;
+use crate::dispatch;
+use crate::error::{DisconnectReason, Error};
+use crate::io::IoInner;
+use crate::outbox::{Item, PendingAck};
+use crate::prepared::{Flags, Prepared};
+use crate::session::{Application, Scope};
+use crate::socket::{Socket, SocketInner};
+use crate::tasks::{Outcome, Tasks};
+use crate::trace::trace;
+
+pub(crate) struct Connection {
+    io: Arc<IoInner>,
+    protocol: socketio::Connection,
+    /// By slot.
+    sockets: SmallVec<[Option<Arc<SocketInner>>; 1]>,
+    acks: PendingAcks,
+    tasks: Tasks,
+    /// Until the client has joined its first namespace.
+    connect_until: Option<Instant>,
+}
+
+impl Connection {
+    pub(crate) fn new(io: Arc<IoInner>) -> Self {
+        Connection {
+            protocol: socketio::Connection::server(io.core.protocol.clone()),
+            sockets: SmallVec::new(),
+            acks: PendingAcks::default(),
+            tasks: Tasks::new(io.core.clone()),
+            connect_until: None,
+            io,
+        }
+    }
+
+    /// Whether the client is in no namespace, nor about to be let into one.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sockets.iter().all(Option::is_none)
+    }
+
+    /// Whether all its sockets are let in.
+    pub(crate) fn is_open(&self) -> bool {
+        self.sockets.iter().flatten().all(|socket| socket.was_let_in())
+    }
+
+    /// A client asks to join a namespace.
+    fn handle_connect(
+        &mut self,
+        slot: Slot,
+        name: &str,
+        auth: OwnedArgs,
+        scope: &Scope<'_>,
+    ) -> Result<(), DisconnectReason> {
+        let Some(namespace) = self.io.find(name) else {
+            self.protocol.refuse(slot);
+            push(scope.shared, |out| encode::connect_error(out, name, "Invalid namespace", None));
+            return Ok(());
+        };
+        let socket = SocketInner::new(self.io.clone(), slot, namespace, scope.shared.clone(), auth);
+        if self.sockets.len() <= slot.index() {
+            self.sockets.resize(slot.index() + 1, None);
+        }
+        self.sockets[slot.index()] = Some(socket.clone());
+        match dispatch::decide(&Socket(socket), &mut self.tasks, scope.waker) {
+            Some(outcome) => self.handle_outcome(outcome, scope),
+            None => Ok(()),
+        }
+    }
+
+    fn handle_outcome(&mut self, outcome: Outcome, scope: &Scope<'_>) -> Result<(), DisconnectReason> {
+        match outcome {
+            Outcome::Done => Ok(()),
+            Outcome::Panicked => Err(DisconnectReason::HandlerPanicked),
+            Outcome::Connect { number, decision } => {
+                let mut sockets = self.sockets.iter().flatten();
+                let Some(socket) = sockets.find(|socket| socket.number == number).cloned() else {
+                    // The client has given up meanwhile.
+                    return Ok(());
+                };
+                match decision {
+                    Ok(()) => self.let_in(&Socket(socket), scope),
+                    Err(error) => self.refuse(&socket, &error, scope),
+                }
+            }
+        }
+    }
+
+    fn let_in(&mut self, socket: &Socket, scope: &Scope<'_>) -> Result<(), DisconnectReason> {
+        #[derive(Serialize)]
+        struct Connected<'a> {
+            sid: &'a str,
+        }
+        self.connect_until = None;
+        self.protocol.accept(socket.0.slot);
+        let payload = Connected { sid: socket.id() };
+        let packet = Prepared::packet(Flags::default(), |out| {
+            encode::connect(out, &socket.0.namespace.name, &payload).map(|()| Vec::new())
+        });
+        let packet = packet.map_err(|_| DisconnectReason::ForcedServerClose)?;
+        dispatch::connect(socket, packet, &mut self.tasks, scope.waker)
+    }
+
+    fn refuse(&mut self, socket: &Arc<SocketInner>, error: &Error, scope: &Scope<'_>) -> Result<(), DisconnectReason> {
+        trace!(debug, "patera::socket", "refused", namespace = %socket.namespace.name, error = %error);
+        self.protocol.refuse(socket.slot);
+        self.sockets[socket.slot.index()] = None;
+        let name = &socket.namespace.name;
+        push(scope.shared, |out| encode::connect_error(out, name, &error.message(), error.data()));
+        dispatch::disconnect(socket, DisconnectReason::ServerNamespaceDisconnect, &mut self.tasks, scope.waker)
+    }
+
+    /// Takes the socket out of its slot.
+    fn remove(&mut self, slot: Slot, reason: DisconnectReason, scope: &Scope<'_>) -> Result<(), DisconnectReason> {
+        self.acks.drop_slot(slot);
+        match self.sockets.get_mut(slot.index()).and_then(Option::take) {
+            Some(socket) => dispatch::disconnect(&socket, reason, &mut self.tasks, scope.waker),
+            None => Ok(()),
+        }
+    }
+
+    fn leave(&mut self, socket: &Arc<SocketInner>, scope: &Scope<'_>) {
+        push(scope.shared, |out| encode::disconnect(out, &socket.namespace.name));
+        self.protocol.leave(socket.slot);
+        // A panic of a disconnect handler is reported; the connection ends or goes on as it would have.
+        let _ = self.remove(socket.slot, DisconnectReason::ServerNamespaceDisconnect, scope);
+    }
+}
+
+/// What changes which sockets there are, and so cannot be done while the packet is borrowed.
+enum Step {
+    Done(Result<(), DisconnectReason>),
+    Connect(Slot, String, OwnedArgs),
+    Disconnect(Slot),
+}
+
+impl Application for Connection {
+    fn open(&mut self, scope: &Scope<'_>) {
+        self.connect_until = Some(scope.now + self.io.core.config.connect_timeout);
+    }
+
+    fn handle_message(&mut self, message: Message<'_>, scope: &Scope<'_>) -> Result<(), DisconnectReason> {
+        let Connection { protocol, sockets, acks, tasks, .. } = self;
+        let incoming = protocol.handle_message(message, scope.now);
+        let step = match incoming.map_err(|error| violated(scope, &error))? {
+            None => Step::Done(Ok(())),
+            Some(Incoming::Event { slot, name, args, ack }) => Step::Done(match sockets.get(slot.index()) {
+                Some(Some(socket)) => dispatch::event(&Socket(socket.clone()), &name, &args, ack, tasks, scope.waker),
+                Some(None) | None => Ok(()),
+            }),
+            Some(Incoming::Ack { slot, id, args }) => {
+                acks.resolve(slot, id, || args.to_owned_args());
+                Step::Done(Ok(()))
+            }
+            Some(Incoming::Connect { slot, namespace, auth }) => {
+                Step::Connect(slot, namespace.to_owned(), owned_auth(auth))
+            }
+            Some(Incoming::Disconnect { slot }) => Step::Disconnect(slot),
+            Some(Incoming::Connected { .. } | Incoming::ConnectError { .. }) => {
+                Step::Done(Err(DisconnectReason::ForcedClose))
+            }
+        };
+        if matches!(message, Message::Binary(_)) {
+            protocol.release();
+        }
+        match step {
+            Step::Done(result) => result,
+            Step::Connect(slot, name, auth) => self.handle_connect(slot, &name, auth, scope),
+            Step::Disconnect(slot) => self.remove(slot, DisconnectReason::ClientNamespaceDisconnect, scope),
+        }
+    }
+
+    fn handle_leave(&mut self, slot: Slot, number: u64, scope: &Scope<'_>) {
+        if let Some(Some(socket)) = self.sockets.get(slot.index())
+            && socket.number == number
+        {
+            self.leave(&socket.clone(), scope);
+        }
+    }
+
+    fn handle_leave_all(&mut self, scope: &Scope<'_>) {
+        let sockets: Vec<_> = self.sockets.iter().flatten().cloned().collect();
+        sockets.iter().for_each(|socket| self.leave(socket, scope));
+    }
+
+    fn handle_sent(&mut self, ack: PendingAck) {
+        self.acks.insert(ack, self.io.core.config.pending_acks_max);
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        [self.connect_until, self.protocol.poll_timeout()].into_iter().flatten().min()
+    }
+
+    fn handle_timeout(&mut self, scope: &Scope<'_>) -> Result<(), DisconnectReason> {
+        if self.connect_until.is_some_and(|at| at <= scope.now) {
+            return Err(DisconnectReason::ForcedClose);
+        }
+        self.protocol.handle_timeout(scope.now).map_err(|_| DisconnectReason::ForcedClose)
+    }
+
+    fn is_full(&self) -> bool {
+        self.tasks.len() >= self.io.core.config.pending_handlers_max
+    }
+
+    fn poll(&mut self, scope: &Scope<'_>) -> Result<(), DisconnectReason> {
+        while let Poll::Ready(Some(outcome)) = self.tasks.poll_next(scope.waker) {
+            self.handle_outcome(outcome, scope)?;
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, reason: DisconnectReason, scope: &Scope<'_>) {
+        self.acks = PendingAcks::default();
+        for slot in std::mem::take(&mut self.sockets).iter().flatten() {
+            let _ = dispatch::disconnect(slot, reason, &mut self.tasks, scope.waker);
+        }
+    }
+
+    fn poll_closed(&mut self, scope: &Scope<'_>) -> Poll<()> {
+        loop {
+            match self.tasks.poll_next(scope.waker) {
+                Poll::Ready(Some(_)) => {}
+                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+fn violated(scope: &Scope<'_>, error: &socketio::Error) -> DisconnectReason {
+    trace!(debug, "patera::socket", "protocol violated", sid = %scope.shared.sid, error = %error);
+    DisconnectReason::ForcedClose
+}
+
+/// What a client sent as `auth`, as the one argument of a middleware.
+fn owned_auth(auth: Option<&RawValue>) -> OwnedArgs {
+    let empty = RawValue::from_string("{}".to_owned()).ok();
+    Args::from_raw(auth.or(empty.as_deref())).to_owned_args()
+}
+
+/// Pushes a packet of the connection itself.
+fn push(session: &Arc<Shared>, encode: impl FnOnce(&mut Vec<u8>)) {
+    let packet = Prepared::packet(Flags::default(), |out| {
+        encode(out);
+        Ok::<_, EncodeError>(Vec::new())
+    });
+    let Ok(prepared) = packet else { return };
+    if let Err(error) = session.outbox.push(Item { prepared, ack: None }, &session.core.config) {
+        session.core.count_drop(&error);
+    }
+}

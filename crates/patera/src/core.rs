@@ -1,0 +1,134 @@
+//! What all sessions of one server share: options, the registry of sessions, counters.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+use patera_protocol::engineio::{self, SessionConfig, Transport};
+use patera_protocol::socketio::ConnectionConfig;
+use tokio::sync::Notify;
+
+use crate::config::Config;
+use crate::error::EmitError;
+use crate::handshake::Handshake;
+use crate::outbox::Outbox;
+use crate::registry::Registry;
+use crate::sid::Sid;
+use crate::stats::{Counters, count};
+
+pub(crate) struct Core {
+    pub(crate) config: Config,
+    pub(crate) engine: SessionConfig,
+    pub(crate) protocol: Arc<ConnectionConfig>,
+    pub(crate) registry: Registry,
+    pub(crate) counters: Counters,
+    /// Set by `close`: no session opens any more.
+    pub(crate) closing: AtomicBool,
+    /// Tells listeners that the server is closed.
+    pub(crate) closed: Notify,
+    /// Tells `close` that a session's task has ended.
+    pub(crate) session_ended: Notify,
+}
+
+impl Core {
+    pub(crate) fn new(config: Config) -> Self {
+        let mut engine = SessionConfig::default();
+        engine.ping_interval = config.ping_interval;
+        engine.ping_timeout = config.ping_timeout;
+        engine.upgrade_timeout = config.upgrade_timeout;
+        engine.max_payload = config.max_http_buffer_size;
+        engine.allow_upgrades = config.allow_upgrades && config.transports.contains(&Transport::WebSocket);
+        Core {
+            engine,
+            protocol: Arc::new(config.protocol.clone()),
+            config,
+            registry: Registry::default(),
+            counters: Counters::default(),
+            closing: AtomicBool::new(false),
+            closed: Notify::new(),
+            session_ended: Notify::new(),
+        }
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// Counts a packet that did not get into an outbox.
+    pub(crate) fn count_drop(&self, error: &EmitError) {
+        let counter = match error {
+            EmitError::Volatile => &self.counters.dropped_volatile,
+            EmitError::Full => &self.counters.dropped_full,
+            EmitError::Disconnected => &self.counters.dropped_disconnected,
+            EmitError::Encode(_) => return,
+        };
+        count(counter, 1);
+    }
+
+    /// The open packet of a session that begins on `transport`.
+    pub(crate) fn open_packet(&self, sid: &Sid, transport: Transport) -> String {
+        let upgrades = match transport {
+            Transport::Polling if self.engine.allow_upgrades => vec![Transport::WebSocket],
+            Transport::Polling | Transport::WebSocket => Vec::new(),
+        };
+        engineio::Handshake {
+            sid: sid.as_str().to_owned(),
+            upgrades,
+            ping_interval: self.engine.ping_interval,
+            ping_timeout: self.engine.ping_timeout,
+            max_payload: self.engine.max_payload,
+        }
+        .to_packet()
+    }
+}
+
+/// The part of a session that others may touch: its outbox, and what never changes.
+pub(crate) struct Shared {
+    pub(crate) sid: Sid,
+    pub(crate) core: Arc<Core>,
+    pub(crate) outbox: Outbox,
+    pub(crate) handshake: Handshake,
+    link: AtomicU8,
+    /// Whether a POST is under way: a second one ends the session.
+    pub(crate) posting: AtomicBool,
+}
+
+/// How far a session is on its way from polling to WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum LinkState {
+    Polling = 0,
+    Upgrading = 1,
+    WebSocket = 2,
+}
+
+impl Shared {
+    pub(crate) fn new(core: Arc<Core>, handshake: Handshake, state: LinkState) -> Arc<Self> {
+        Arc::new(Shared {
+            sid: Sid::random(),
+            core,
+            outbox: Outbox::default(),
+            handshake,
+            link: AtomicU8::new(state as u8),
+            posting: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn link(&self) -> LinkState {
+        match self.link.load(Ordering::Acquire) {
+            0 => LinkState::Polling,
+            1 => LinkState::Upgrading,
+            _ => LinkState::WebSocket,
+        }
+    }
+
+    pub(crate) fn set_link(&self, state: LinkState) {
+        self.link.store(state as u8, Ordering::Release);
+    }
+
+    pub(crate) fn transport(&self) -> Transport {
+        match self.link() {
+            LinkState::Polling | LinkState::Upgrading => Transport::Polling,
+            LinkState::WebSocket => Transport::WebSocket,
+        }
+    }
+}

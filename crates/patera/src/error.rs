@@ -1,0 +1,247 @@
+//! Errors of the server: one for handlers and middleware, one each for what can fail locally.
+
+use std::any::TypeId;
+use std::borrow::Cow;
+use std::fmt;
+
+use patera_protocol::engineio::CloseReason;
+use patera_protocol::socketio::{ArgumentError, EncodeError, Value};
+
+/// What a handler, a middleware or a hook returns to say no. `Result` alone is `Result<(), Error>`.
+///
+/// It is made with `?` or `.into()` from any error and from text. What was made from **text** is sent to the client as
+/// that text; any other error is sent as `internal error` and traced, so that no inner detail leaks.
+///
+/// ```
+/// fn check(token: Option<&str>) -> patera::Result {
+///     let token = token.ok_or("missing token")?;      // the client reads "missing token"
+///     let _number: u32 = token.parse()?;              // the client reads "internal error"
+///     Ok(())
+/// }
+/// assert_eq!(check(None).unwrap_err().message(), "missing token");
+/// assert_eq!(check(Some("x")).unwrap_err().message(), "internal error");
+/// ```
+pub struct Error {
+    source: Box<dyn std::error::Error + Send + Sync>,
+    public: bool,
+    data: Option<Box<Value>>,
+}
+
+/// `Result` with [`Error`], and `()` unless said otherwise.
+pub type Result<T = (), E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error whose text the client reads.
+    pub fn new(message: impl Into<String>) -> Self {
+        Error { source: message.into().into(), public: true, data: None }
+    }
+
+    /// Adds details: from a middleware the client gets them as `err.data` of its `connect_error`.
+    #[must_use]
+    pub fn with_data(mut self, data: impl Into<Value>) -> Self {
+        self.data = Some(Box::new(data.into()));
+        self
+    }
+
+    /// What the client is told: the text the error was made from, or `internal error`.
+    pub fn message(&self) -> Cow<'_, str> {
+        if self.public { Cow::Owned(self.source.to_string()) } else { Cow::Borrowed("internal error") }
+    }
+
+    /// The details given with [`with_data`](Self::with_data).
+    pub fn data(&self) -> Option<&Value> {
+        self.data.as_deref()
+    }
+
+    /// The error this one was made from.
+    pub fn inner(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        &*self.source
+    }
+}
+
+// `Error` must not be a `std::error::Error` itself, or this would collide with `From<T> for T`.
+impl<E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static> From<E> for Error {
+    fn from(error: E) -> Self {
+        let kind = TypeId::of::<E>();
+        let text = [TypeId::of::<&'static str>(), TypeId::of::<String>(), TypeId::of::<Cow<'static, str>>()];
+        Error { source: error.into(), public: text.contains(&kind), data: None }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt(f)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.source, f)
+    }
+}
+
+/// Why [`try_emit`](crate::Socket::try_emit) sent nothing. (`emit` counts the same and goes on.)
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum EmitError {
+    /// The event's name is reserved, or the arguments cannot be written as JSON.
+    Encode(EncodeError),
+    /// The socket is not connected any more.
+    Disconnected,
+    /// The client cannot keep up: its outbox is full.
+    Full,
+    /// The event was volatile and the transport was not ready.
+    Volatile,
+}
+
+impl fmt::Display for EmitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EmitError::Encode(error) => error.fmt(f),
+            EmitError::Disconnected => f.write_str("the socket is disconnected"),
+            EmitError::Full => f.write_str("the outbox is full"),
+            EmitError::Volatile => f.write_str("the transport is not ready for a volatile event"),
+        }
+    }
+}
+
+impl std::error::Error for EmitError {}
+
+impl From<EncodeError> for EmitError {
+    fn from(error: EncodeError) -> Self {
+        EmitError::Encode(error)
+    }
+}
+
+/// Why no acknowledgement came.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AckError {
+    /// The event was not sent.
+    Emit(EmitError),
+    /// The client did not answer in time.
+    Timeout,
+    /// The socket was disconnected before the answer.
+    Disconnected,
+    /// As many answers are awaited from this client as [`Config::pending_acks_max`](crate::Config::pending_acks_max) allows.
+    TooMany,
+    /// The answer is not of the type asked for.
+    Answer(ArgumentError),
+}
+
+impl fmt::Display for AckError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AckError::Emit(error) => error.fmt(f),
+            AckError::Timeout => f.write_str("operation has timed out"),
+            AckError::Disconnected => f.write_str("socket has been disconnected"),
+            AckError::TooMany => f.write_str("too many acknowledgements are awaited from this client"),
+            AckError::Answer(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for AckError {}
+
+impl From<EmitError> for AckError {
+    fn from(error: EmitError) -> Self {
+        AckError::Emit(error)
+    }
+}
+
+/// Why [`Socket::join`](crate::Socket::join) did not join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// The socket is disconnected.
+    Disconnected,
+    /// The socket is in as many rooms as [`Config::rooms_per_socket_max`](crate::Config::rooms_per_socket_max) allows.
+    TooMany,
+    /// The name is longer than [`Config::room_name_bytes_max`](crate::Config::room_name_bytes_max).
+    NameTooLong,
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            JoinError::Disconnected => "the socket is disconnected",
+            JoinError::TooMany => "the socket is in too many rooms",
+            JoinError::NameTooLong => "the room's name is too long",
+        })
+    }
+}
+
+impl std::error::Error for JoinError {}
+
+/// Why a socket or a session ended; the texts are socket.io's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DisconnectReason {
+    /// `transport error`: the connection broke, or the client sent what the transport does not allow.
+    TransportError,
+    /// `transport close`: the client closed the connection.
+    TransportClose,
+    /// `ping timeout`: no pong came in time.
+    PingTimeout,
+    /// `forced close`: the client broke the Socket.IO protocol, or this side closed the Engine.IO session.
+    ForcedClose,
+    /// `parse error`: the client sent an invalid Engine.IO packet.
+    ParseError,
+    /// `server shutting down`: the server was closed.
+    ServerShuttingDown,
+    /// `forced server close`: this side closed the connection under the socket.
+    ForcedServerClose,
+    /// `client namespace disconnect`: the client left the namespace.
+    ClientNamespaceDisconnect,
+    /// `server namespace disconnect`: this side called `disconnect`.
+    ServerNamespaceDisconnect,
+    /// `outbox full`: the client did not read as fast as it was sent to. Not a reason of the reference, whose buffers have no limit.
+    OutboxFull,
+    /// `handler panicked`: a handler of this socket's connection panicked. Not a reason of the reference.
+    HandlerPanicked,
+}
+
+impl DisconnectReason {
+    /// The text, as socket.io has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DisconnectReason::TransportError => CloseReason::TransportError.as_str(),
+            DisconnectReason::TransportClose => CloseReason::TransportClose.as_str(),
+            DisconnectReason::PingTimeout => CloseReason::PingTimeout.as_str(),
+            DisconnectReason::ForcedClose => CloseReason::ForcedClose.as_str(),
+            DisconnectReason::ParseError => CloseReason::ParseError.as_str(),
+            DisconnectReason::ServerShuttingDown => CloseReason::ServerShuttingDown.as_str(),
+            DisconnectReason::ForcedServerClose => CloseReason::ForcedServerClose.as_str(),
+            DisconnectReason::ClientNamespaceDisconnect => "client namespace disconnect",
+            DisconnectReason::ServerNamespaceDisconnect => "server namespace disconnect",
+            DisconnectReason::OutboxFull => "outbox full",
+            DisconnectReason::HandlerPanicked => "handler panicked",
+        }
+    }
+}
+
+impl From<CloseReason> for DisconnectReason {
+    fn from(reason: CloseReason) -> Self {
+        match reason {
+            CloseReason::TransportError => DisconnectReason::TransportError,
+            CloseReason::TransportClose => DisconnectReason::TransportClose,
+            CloseReason::PingTimeout => DisconnectReason::PingTimeout,
+            CloseReason::ForcedClose => DisconnectReason::ForcedClose,
+            CloseReason::ParseError => DisconnectReason::ParseError,
+            CloseReason::ServerShuttingDown => DisconnectReason::ServerShuttingDown,
+            CloseReason::ForcedServerClose => DisconnectReason::ForcedServerClose,
+        }
+    }
+}
+
+impl fmt::Display for DisconnectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl serde::Serialize for DisconnectReason {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}

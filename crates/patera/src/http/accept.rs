@@ -1,0 +1,33 @@
+//! `Io::accept`: a client over any byte stream, upgraded by somebody else.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use patera_protocol::engineio::{Query, RequestError, Transport};
+
+use super::refusal::Refusal;
+use super::respond::{Host, admit};
+use super::websocket::begin;
+use crate::core::{LinkState, Shared};
+use crate::transport::{Duplex, Stream};
+
+pub(crate) async fn accept(
+    host: Arc<dyn Host>,
+    stream: Box<dyn Duplex>,
+    request: Request<()>,
+) -> Result<(), Response<Bytes>> {
+    let (parts, ()) = request.into_parts();
+    let admitted = async {
+        let query = Query::parse(parts.uri.query().unwrap_or_default())?;
+        if query.transport.as_deref() != Some(Transport::WebSocket.as_str()) {
+            return Err(Refusal::from(RequestError::UnknownTransport));
+        }
+        admit(host.core(), &parts, Some(&query)).await
+    };
+    let handshake = admitted.await.map_err(|refusal| refusal.response(true))?;
+    let shared = Shared::new(host.core().clone(), handshake, LinkState::WebSocket);
+    let link = begin(&shared, Stream::Other(stream), Bytes::new());
+    host.start(shared, link);
+    Ok(())
+}

@@ -1,0 +1,22 @@
+//! HTTP: which requests are ours, what they get, and how the server is mounted. HTTP itself is hyper's.
+
+mod accept;
+mod body;
+mod cookie;
+mod cors;
+mod listen;
+mod paths;
+mod polling;
+mod refusal;
+mod respond;
+mod service;
+mod websocket;
+
+pub use cookie::{Cookie, SameSite};
+pub use cors::{Cors, CorsOrigin};
+pub use service::{Body, Layer, NotFound, Service};
+
+pub(crate) use accept::accept;
+pub(crate) use listen::serve;
+pub(crate) use paths::Paths;
+pub(crate) use respond::Host;

@@ -1,0 +1,96 @@
+//! A request that is refused: what it gets. PROTOCOL "Errors".
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE};
+use http::{HeaderValue, Response, StatusCode};
+use patera_protocol::engineio::RequestError;
+
+/// Why a request is refused.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// An Engine.IO error, with its code.
+    Engine(RequestError),
+    /// The WebSocket handshake is malformed.
+    WebSocket(patera_websocket::Refusal),
+    /// Not GET or POST on a living session: 405.
+    Method,
+    /// Two requests at once where the protocol allows one, or a body of the wrong type: 400, empty.
+    Overlap,
+    /// A body over the limit: 413.
+    TooLarge,
+    /// A body that came too slowly: 408.
+    TooSlow,
+    /// A body with a Content-Encoding: 415, nothing is inflated.
+    Encoded,
+    /// The server is closing: 503.
+    Closing,
+    /// A plain request where only a WebSocket is served: 426.
+    WebSocketOnly,
+}
+
+impl From<RequestError> for Refusal {
+    fn from(error: RequestError) -> Self {
+        Refusal::Engine(error)
+    }
+}
+
+impl Refusal {
+    /// The response; `upgrade` tells whether the request asked for a WebSocket, which gets its message as plain text.
+    pub(crate) fn response(&self, upgrade: bool) -> Response<Bytes> {
+        let (status, body) = match self {
+            Refusal::Engine(error) if upgrade => {
+                return plain(StatusCode::BAD_REQUEST, error.message().to_owned().into());
+            }
+            Refusal::Engine(error) => {
+                let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+                return json(status, error.body().into());
+            }
+            Refusal::WebSocket(refusal) => {
+                let (parts, body) = refusal.response().into_parts();
+                return closing(Response::from_parts(parts, body.into()));
+            }
+            Refusal::Method => (StatusCode::METHOD_NOT_ALLOWED, ""),
+            Refusal::Overlap => (StatusCode::BAD_REQUEST, ""),
+            Refusal::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, ""),
+            Refusal::TooSlow => (StatusCode::REQUEST_TIMEOUT, ""),
+            Refusal::Encoded => (StatusCode::UNSUPPORTED_MEDIA_TYPE, ""),
+            Refusal::Closing => (StatusCode::SERVICE_UNAVAILABLE, "server shutting down"),
+            Refusal::WebSocketOnly => (StatusCode::UPGRADE_REQUIRED, "a WebSocket is served here"),
+        };
+        let mut response = plain(status, Bytes::from_static(body.as_bytes()));
+        let headers = response.headers_mut();
+        match self {
+            Refusal::Method => {
+                headers.insert(ALLOW, HeaderValue::from_static("GET, POST"));
+                // The connection is as good as before.
+                headers.remove(CONNECTION);
+            }
+            Refusal::WebSocketOnly => {
+                headers.insert("upgrade", HeaderValue::from_static("websocket"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+fn json(status: StatusCode, body: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn plain(status: StatusCode, body: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    if !response.body().is_empty() {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    }
+    closing(response)
+}
+
+fn closing(mut response: Response<Bytes>) -> Response<Bytes> {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}

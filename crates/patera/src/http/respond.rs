@@ -1,0 +1,139 @@
+//! One request to the endpoint: checked in the reference's order, then handed to polling or WebSocket.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::{HOST, ORIGIN, UPGRADE};
+use http::request::Parts;
+use http::{Method, Request, Response};
+use patera_protocol::engineio::{Query, RequestError, Transport};
+
+use super::paths::Paths;
+use super::refusal::Refusal;
+use super::{polling, websocket};
+use crate::core::{Core, Shared};
+use crate::handshake::Handshake;
+use crate::session::Link;
+use crate::stats::count;
+use crate::trace::trace;
+
+/// What serves the sessions that HTTP opens: Socket.IO, or a user's protocol on Engine.IO.
+pub(crate) trait Host: Send + Sync + 'static {
+    fn core(&self) -> &Arc<Core>;
+    fn paths(&self) -> &Paths;
+    /// Whether plain WebSockets are served at this path.
+    fn is_native(&self, path: &str) -> bool;
+    fn start(self: Arc<Self>, shared: Arc<Shared>, link: Link);
+    fn start_native(self: Arc<Self>, shared: Arc<Shared>, link: Link, path: &str);
+}
+
+impl dyn Host {
+    pub(crate) fn serves(&self, path: &str) -> bool {
+        self.paths().matches(path) || self.is_native(path)
+    }
+}
+
+pub(crate) async fn respond<B>(host: Arc<dyn Host>, request: Request<B>) -> Response<Bytes>
+where
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+{
+    let core = host.core().clone();
+    let (parts, body) = request.into_parts();
+    let preflight = core.config.cors.as_ref().filter(|_| parts.method == Method::OPTIONS);
+    if let Some(answer) = preflight.and_then(|cors| cors.preflight(&parts.headers)) {
+        return answer.map(|()| Bytes::new());
+    }
+    let headers = parts.headers.clone();
+    let method = parts.method.clone();
+    let asked = is_upgrade(&parts);
+    let mut response = match route(host, parts, body).await {
+        Ok(response) => response,
+        Err(refusal) => {
+            trace!(debug, "patera::engine", "request refused", why = ?refusal);
+            count(&core.counters.refused, 1);
+            refusal.response(asked)
+        }
+    };
+    if let Some(cors) = &core.config.cors {
+        if method == Method::OPTIONS {
+            cors.apply_preflight(&headers, response.headers_mut());
+        } else {
+            cors.apply(&headers, response.headers_mut());
+        }
+    }
+    response
+}
+
+async fn route<B>(host: Arc<dyn Host>, parts: Parts, body: B) -> Result<Response<Bytes>, Refusal>
+where
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+{
+    // The target's own limit; the head as a whole is the HTTP server's.
+    if parts.headers.get_all(HOST).iter().count() > 1 {
+        return Err(RequestError::BadRequest.into());
+    }
+    if host.is_native(parts.uri.path()) {
+        return websocket::open_native(host, parts).await;
+    }
+    let uri = parts.uri.clone();
+    let query = Query::parse(uri.query().unwrap_or_default())?;
+    let transport = query.transport.as_deref().and_then(|name| name.parse::<Transport>().ok());
+    let transport = transport.filter(|transport| host.core().config.transports.contains(transport));
+    let transport = transport.ok_or(RequestError::UnknownTransport)?;
+    if !has_valid_origin(&parts) {
+        return Err(RequestError::BadRequest.into());
+    }
+    if let Some(sid) = &query.sid {
+        let session = host.core().registry.find(sid).ok_or(RequestError::UnknownSid)?;
+        return match (transport, is_upgrade(&parts)) {
+            (Transport::WebSocket, true) => websocket::take_over(host, parts, &query, session).await,
+            (Transport::Polling, false) => polling::exchange(parts, body, session).await,
+            (Transport::WebSocket, false) | (Transport::Polling, true) => Err(RequestError::BadRequest.into()),
+        };
+    }
+    if parts.method != Method::GET {
+        return Err(RequestError::BadHandshakeMethod.into());
+    }
+    if (transport == Transport::WebSocket) != is_upgrade(&parts) {
+        return Err(RequestError::BadRequest.into());
+    }
+    match transport {
+        Transport::WebSocket => websocket::open(host, parts, &query).await,
+        Transport::Polling => polling::open(host, parts, &query).await,
+    }
+}
+
+/// Lets a client in or not, and keeps what its request said.
+pub(super) async fn admit(core: &Core, parts: &Parts, query: Option<&Query<'_>>) -> Result<Handshake, Refusal> {
+    if core.is_closing() {
+        return Err(Refusal::Closing);
+    }
+    let now = Instant::now();
+    let handshake = Handshake::new(&parts.uri, &parts.headers, parts.extensions.clone(), now);
+    if let Some(allowed) = &core.config.origins {
+        let origin = parts.headers.get(ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
+        if origin.is_some_and(|origin| !allowed.iter().any(|allowed| allowed == origin)) {
+            return Err(RequestError::Forbidden("Forbidden".into()).into());
+        }
+    }
+    if let Some(hook) = &core.config.allow_request {
+        let allowed = hook(handshake.clone()).await;
+        allowed.map_err(|error| RequestError::Forbidden(error.message().into_owned().into()))?;
+    }
+    if query.is_some_and(|query| query.eio.as_deref() != Some("4")) {
+        return Err(RequestError::UnsupportedProtocolVersion.into());
+    }
+    Ok(handshake)
+}
+
+pub(super) fn is_upgrade(parts: &Parts) -> bool {
+    let value = parts.headers.get(UPGRADE).and_then(|value| value.to_str().ok());
+    value.is_some_and(|value| value.split(',').any(|token| token.trim().eq_ignore_ascii_case("websocket")))
+}
+
+fn has_valid_origin(parts: &Parts) -> bool {
+    parts.headers.get_all(ORIGIN).iter().all(|origin| origin.to_str().is_ok())
+}

@@ -1,0 +1,120 @@
+//! WebSocket handshakes: a session that begins with one, one that takes a polling session over, and plain ones.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::HeaderName;
+use http::request::Parts;
+use http::{Request, Response};
+use hyper::upgrade::OnUpgrade;
+use patera_protocol::engineio::{Query, RequestError, Transport};
+use patera_websocket::{AcceptOptions, Accepted, accept};
+
+use super::polling::add_headers;
+use super::refusal::Refusal;
+use super::respond::{Host, admit, is_upgrade};
+use crate::core::{Core, LinkState, Shared};
+use crate::native::SUBPROTOCOL;
+use crate::outbox::Command;
+use crate::session::Link;
+use crate::transport::{Dialect, Stream, WebSocketLink};
+
+/// A session that begins with a WebSocket.
+pub(super) async fn open(host: Arc<dyn Host>, parts: Parts, query: &Query<'_>) -> Result<Response<Bytes>, Refusal> {
+    let core = host.core().clone();
+    let (mut parts, accepted, upgrade) = agree(parts, &AcceptOptions::default())?;
+    parts.extensions.remove::<OnUpgrade>();
+    let handshake = admit(&core, &parts, Some(query)).await?;
+    let shared = Shared::new(core, handshake, LinkState::WebSocket);
+    let response = switch(&accepted, &shared, true);
+    tokio::spawn(async move {
+        if let Some((stream, unread)) = finish(upgrade).await {
+            let link = begin(&shared, stream, unread);
+            host.start(shared, link);
+        }
+    });
+    Ok(response)
+}
+
+/// The link of a session that begins here, its open packet in front.
+pub(super) fn begin(shared: &Shared, stream: Stream, unread: Bytes) -> Link {
+    shared.handshake.learn_address(stream.peer_addr());
+    let mut link = WebSocketLink::new(stream, unread, Dialect::Engine, &shared.core.config);
+    link.owe_open(&shared.core.open_packet(&shared.sid, Transport::WebSocket));
+    Link::WebSocket(link)
+}
+
+/// A WebSocket for a session that polls so far.
+pub(super) async fn take_over(
+    host: Arc<dyn Host>,
+    parts: Parts,
+    query: &Query<'_>,
+    session: Arc<Shared>,
+) -> Result<Response<Bytes>, Refusal> {
+    let may = host.core().engine.allow_upgrades && session.link() == LinkState::Polling;
+    if !may || query.eio.as_deref() != Some("4") {
+        return Err(RequestError::BadRequest.into());
+    }
+    let (_, accepted, upgrade) = agree(parts, &AcceptOptions::default())?;
+    let response = switch(&accepted, &session, false);
+    tokio::spawn(async move {
+        if let Some((stream, unread)) = finish(upgrade).await {
+            let link = WebSocketLink::new(stream, unread, Dialect::Engine, &session.core.config);
+            session.outbox.command(Command::Probe(Box::new(link)));
+        }
+    });
+    Ok(response)
+}
+
+/// A browser's own WebSocket, for a namespace.
+pub(super) async fn open_native(host: Arc<dyn Host>, parts: Parts) -> Result<Response<Bytes>, Refusal> {
+    if !is_upgrade(&parts) {
+        return Err(Refusal::WebSocketOnly);
+    }
+    let core = host.core().clone();
+    let mut options = AcceptOptions::default();
+    options.subprotocols = vec![SUBPROTOCOL.to_owned()];
+    let (parts, accepted, upgrade) = agree(parts, &options)?;
+    let handshake = admit(&core, &parts, None).await?;
+    let shared = Shared::new(core, handshake, LinkState::WebSocket);
+    let response = switch(&accepted, &shared, true);
+    let raw = accepted.subprotocol.as_deref() != Some(SUBPROTOCOL);
+    tokio::spawn(async move {
+        if let Some((stream, unread)) = finish(upgrade).await {
+            shared.handshake.learn_address(stream.peer_addr());
+            let link = WebSocketLink::new(stream, unread, Dialect::Native { raw }, &shared.core.config);
+            host.start_native(shared, Link::WebSocket(link), parts.uri.path());
+        }
+    });
+    Ok(response)
+}
+
+/// Checks the handshake of RFC 6455 and takes hyper's promise of the stream out of the request.
+fn agree(parts: Parts, options: &AcceptOptions) -> Result<(Parts, Accepted, OnUpgrade), Refusal> {
+    let mut request = Request::from_parts(parts, ());
+    let accepted = accept(&request, options).map_err(Refusal::WebSocket)?;
+    let upgrade = hyper::upgrade::on(&mut request);
+    Ok((request.into_parts().0, accepted, upgrade))
+}
+
+async fn finish(upgrade: OnUpgrade) -> Option<(Stream, Bytes)> {
+    // A client that left between its request and our 101 is no error.
+    upgrade.await.ok().map(Stream::from_upgraded)
+}
+
+/// The 101, with the user's headers; those of the handshake itself stay as they are.
+fn switch(accepted: &Accepted, session: &Shared, initial: bool) -> Response<Bytes> {
+    let mut response = accepted.response().map(|()| Bytes::new());
+    let own: Vec<HeaderName> = response.headers().keys().cloned().collect();
+    let core: &Core = &session.core;
+    let mut added = http::HeaderMap::new();
+    if let Some(hook) = core.config.initial_headers.as_ref().filter(|_| initial) {
+        hook(&mut added, &session.handshake);
+    }
+    add_headers(session, &mut added);
+    own.iter().for_each(|name| {
+        added.remove(name);
+    });
+    response.headers_mut().extend(added);
+    response
+}

@@ -1,0 +1,262 @@
+//! The server: `Io`, its namespaces, its state, how it is mounted and closed.
+
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use tokio::net::{TcpListener, ToSocketAddrs};
+
+use crate::config::Config;
+use crate::connection::Connection;
+use crate::core::{Core, Shared};
+use crate::http::{Host, Layer, NotFound, Paths, Service};
+use crate::namespace::{Namespace, NamespaceInner};
+use crate::native::NativeConnection;
+use crate::session::{Link, Session};
+use crate::state::TypeMap;
+use crate::stats::Stats;
+use crate::transport::Dialect;
+
+pub(crate) struct IoInner {
+    pub(crate) core: Arc<Core>,
+    paths: Paths,
+    /// The default namespace, which is in the map too.
+    root: Arc<NamespaceInner>,
+    namespaces: RwLock<HashMap<Arc<str>, Arc<NamespaceInner>>>,
+    /// Path to namespace, for plain WebSockets.
+    natives: RwLock<HashMap<Box<str>, Arc<NamespaceInner>>>,
+    state: RwLock<TypeMap>,
+}
+
+impl IoInner {
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<NamespaceInner>> {
+        self.namespaces.read().get(name).cloned()
+    }
+
+    pub(crate) fn add_native(&self, path: &str, namespace: Arc<NamespaceInner>) {
+        self.natives.write().insert(path.into(), namespace);
+    }
+}
+
+/// A Socket.IO server. Cheap to clone; clones are the same server, and it works as axum state.
+///
+/// It derefs to its default namespace `/`: `io.on_connection(…)`, `io.emit(…)`, `io.to(…)` are that namespace's.
+///
+/// ```no_run
+/// use patera::{Io, Socket};
+///
+/// #[tokio::main]
+/// async fn main() -> patera::Result {
+///     let io = Io::new();
+///     io.on_connection(async |socket: Socket| {
+///         socket.on("hello", async |socket: Socket, name: String| socket.emit("hello", format!("hello, {name}")));
+///     });
+///     io.listen("127.0.0.1:3000").await?;
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Io {
+    root: Namespace,
+}
+
+impl Io {
+    /// A server with the default [`Config`].
+    pub fn new() -> Self {
+        Self::with_config(Config::default())
+    }
+
+    /// A server with these options.
+    pub fn with_config(config: Config) -> Self {
+        let root = Arc::new(NamespaceInner::new("/"));
+        let inner = Arc::new(IoInner {
+            paths: Paths::new(&config),
+            core: Arc::new(Core::new(config)),
+            namespaces: RwLock::new(HashMap::from([(root.name.clone(), root.clone())])),
+            root,
+            natives: RwLock::default(),
+            state: RwLock::default(),
+        });
+        Self::from_inner(inner)
+    }
+
+    pub(crate) fn from_inner(inner: Arc<IoInner>) -> Self {
+        Io { root: Namespace { inner: inner.root.clone(), io: inner } }
+    }
+
+    fn inner(&self) -> &Arc<IoInner> {
+        &self.root.io
+    }
+
+    /// Keeps a value for [`State<T>`](crate::State) parameters, one a type; the newest wins.
+    #[must_use]
+    pub fn with_state<T: Clone + Send + Sync + 'static>(self, state: T) -> Self {
+        self.inner().state.write().insert(state);
+        self
+    }
+
+    pub(crate) fn state<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
+        self.inner().state.read().get().cloned()
+    }
+
+    /// The namespace of this name, made if it is new; a missing `/` in front is added. Clients can join it from now on.
+    pub fn of(&self, name: &str) -> Namespace {
+        if name.starts_with('/') {
+            Namespace::in_io(self.inner(), name)
+        } else {
+            Namespace::in_io(self.inner(), &format!("/{name}"))
+        }
+    }
+
+    /// A tower layer that answers the Socket.IO path, and native WebSocket paths, and leaves all others to the service below.
+    pub fn layer(&self) -> Layer {
+        Layer::new(self.inner().clone())
+    }
+
+    /// A tower service that answers the same paths, and 404 to all others.
+    pub fn service(&self) -> Service<NotFound> {
+        Service::new(self.inner().clone(), NotFound)
+    }
+
+    /// Serves HTTP/1 on an address until [`close`](Self::close) is through: the Socket.IO path, and 404 for all others.
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    ///
+    /// # Cancel safety
+    /// Dropped, it stops accepting; open sessions go on.
+    pub async fn listen(&self, address: impl ToSocketAddrs) -> std::io::Result<()> {
+        self.serve(TcpListener::bind(address).await?).await
+    }
+
+    /// As [`listen`](Self::listen), on a listener of yours: one on port 0 tells its address.
+    ///
+    /// # Errors
+    /// None today; out of descriptors, it waits and goes on.
+    pub async fn serve(&self, listener: TcpListener) -> std::io::Result<()> {
+        crate::http::serve(listener, self.service(), &self.inner().core).await;
+        Ok(())
+    }
+
+    /// Serves one client over any byte stream that has been upgraded to WebSocket already: tests in memory, other HTTP stacks.
+    ///
+    /// `request` is what asked for the upgrade: its query says `EIO=4&transport=websocket`. Checks and hooks apply as on HTTP.
+    ///
+    /// # Errors
+    /// The response to send instead, where the request is refused.
+    pub async fn accept<S>(&self, stream: S, request: http::Request<()>) -> Result<(), http::Response<bytes::Bytes>>
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
+    {
+        crate::http::accept(self.inner().clone(), Box::new(stream), request).await
+    }
+
+    /// Counters of the whole server.
+    pub fn stats(&self) -> Stats {
+        let namespaces = self.inner().namespaces.read();
+        let rooms = namespaces.values().map(|namespace| namespace.rooms.room_count() as u64).sum();
+        Stats { rooms, ..self.inner().core.counters.snapshot() }
+    }
+
+    /// Closes the server: handshakes are refused with 503, every client gets what waits for it and a goodbye, handlers finish.
+    ///
+    /// The goodbyes are spread, so that clients do not all come back at once: [`Config::drain`] for a thousand sessions
+    /// or more, proportionally less for fewer. Clients get no `41`, with which stock clients would stay away: WebSockets close
+    /// with 1001, polls with a close packet. Beside axum call it within `with_graceful_shutdown`, which does not wait for upgraded connections.
+    ///
+    /// # Cancel safety
+    /// Dropped, the sessions not told yet stay open; call it again.
+    pub async fn close(&self) {
+        self.inner().core.close().await;
+    }
+
+    /// The options it was made with.
+    pub fn config(&self) -> &Config {
+        &self.inner().core.config
+    }
+}
+
+impl Default for Io {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Deref for Io {
+    type Target = Namespace;
+
+    fn deref(&self) -> &Namespace {
+        &self.root
+    }
+}
+
+impl std::fmt::Debug for Io {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Io").field("path", &self.config().path).finish_non_exhaustive()
+    }
+}
+
+impl Namespace {
+    fn in_io(io: &Arc<IoInner>, name: &str) -> Self {
+        let found = io.find(name);
+        let namespace = found.unwrap_or_else(|| {
+            let mut namespaces = io.namespaces.write();
+            namespaces.entry(name.into()).or_insert_with(|| Arc::new(NamespaceInner::new(name))).clone()
+        });
+        Namespace { inner: namespace, io: io.clone() }
+    }
+}
+
+impl Host for IoInner {
+    fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    fn is_native(&self, path: &str) -> bool {
+        self.natives.read().contains_key(path)
+    }
+
+    fn start(self: Arc<Self>, shared: Arc<Shared>, link: Link) {
+        Session::spawn(shared, link, Connection::new(self));
+    }
+
+    fn start_native(self: Arc<Self>, shared: Arc<Shared>, link: Link, path: &str) {
+        let Link::WebSocket(websocket) = &link else { return };
+        let Dialect::Native { raw } = websocket.dialect else { return };
+        let Some(namespace) = self.natives.read().get(path).cloned() else { return };
+        Session::spawn(shared, link, NativeConnection::new(self.clone(), namespace, raw));
+    }
+}
+
+impl Core {
+    /// See [`Io::close`].
+    pub(crate) async fn close(&self) {
+        use crate::error::DisconnectReason::ServerShuttingDown;
+        use crate::outbox::Command;
+
+        self.closing.store(true, Ordering::Release);
+        let sessions = self.registry.all();
+        let gap = self.config.drain / u32::try_from(sessions.len().max(1000)).unwrap_or(u32::MAX);
+        let started = tokio::time::Instant::now();
+        for (told, session) in (0u32..).zip(sessions) {
+            session.outbox.command(Command::Close { reason: ServerShuttingDown, flush: true });
+            tokio::time::sleep_until(started + gap * told).await;
+        }
+        loop {
+            let ended = self.session_ended.notified();
+            if self.counters.snapshot().sessions == 0 {
+                break;
+            }
+            // A session may end between the count and the wait.
+            let _ = tokio::time::timeout(Duration::from_millis(100), ended).await;
+        }
+        self.closed.notify_waiters();
+    }
+}

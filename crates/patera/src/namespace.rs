@@ -1,0 +1,212 @@
+//! A namespace: its middlewares, its handlers, its sockets and rooms.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::RwLock;
+use serde::Serialize;
+use smallvec::SmallVec;
+
+use crate::broadcast::Broadcast;
+use crate::error::EmitError;
+use crate::handler::{EventHandler, Failure, Handler, IntoDecision, IntoReply, Middleware, event_handler, middleware};
+use crate::io::IoInner;
+use crate::rooms::{IntoRooms, Rooms};
+use crate::socket::Socket;
+use crate::trace::trace;
+
+/// The handlers of one event; seldom more than one.
+pub(crate) type Handlers = SmallVec<[Arc<dyn EventHandler>; 1]>;
+type ErrorHook = Arc<dyn Fn(&Socket, &Failure) + Send + Sync>;
+
+pub(crate) struct NamespaceInner {
+    pub(crate) name: Arc<str>,
+    pub(crate) rooms: Rooms,
+    /// One counter for all sockets, so that a packet with an acknowledgement can be shared too.
+    ack_ids: AtomicU64,
+    hooks: RwLock<Hooks>,
+}
+
+/// Added to at any time; read per connection and per event.
+#[derive(Default)]
+struct Hooks {
+    middlewares: Vec<Arc<dyn Middleware>>,
+    connection: Handlers,
+    disconnect: Handlers,
+    events: HashMap<Box<str>, Handlers>,
+    error: Option<ErrorHook>,
+}
+
+impl NamespaceInner {
+    pub(crate) fn new(name: &str) -> Self {
+        NamespaceInner {
+            name: name.into(),
+            rooms: Rooms::default(),
+            ack_ids: AtomicU64::new(0),
+            hooks: RwLock::default(),
+        }
+    }
+
+    pub(crate) fn next_ack_id(&self) -> u64 {
+        self.ack_ids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn middlewares(&self) -> Vec<Arc<dyn Middleware>> {
+        self.hooks.read().middlewares.clone()
+    }
+
+    pub(crate) fn connection_handlers(&self) -> Handlers {
+        self.hooks.read().connection.clone()
+    }
+
+    pub(crate) fn disconnect_handlers(&self) -> Handlers {
+        self.hooks.read().disconnect.clone()
+    }
+
+    pub(crate) fn event_handlers(&self, event: &str) -> Handlers {
+        self.hooks.read().events.get(event).cloned().unwrap_or_default()
+    }
+
+    /// Tells the error hook, or traces what went wrong.
+    pub(crate) fn report(&self, socket: &Socket, failure: &Failure) {
+        let hook = self.hooks.read().error.clone();
+        match hook {
+            Some(hook) => hook(socket, failure),
+            None => trace!(warn, "patera::socket", "handler failed", namespace = %self.name, failure = %failure),
+        }
+    }
+
+    /// A packet of this namespace was dropped before it was encoded.
+    pub(crate) fn dropped(&self, event: &str, error: &EmitError) {
+        trace!(warn, "patera::outbox", "event not sent", namespace = %self.name, event = ?event, error = %error);
+    }
+}
+
+/// A namespace: `io.of("/chat")`. Cheap to clone; clones are the same namespace.
+///
+/// What is registered here costs nothing per socket. Handlers run in the order they were registered, these before the socket's own.
+#[derive(Clone)]
+pub struct Namespace {
+    pub(crate) inner: Arc<NamespaceInner>,
+    pub(crate) io: Arc<IoInner>,
+}
+
+impl Namespace {
+    /// Its name, as in `/chat`; the default namespace is `/`.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// Adds a middleware: an async function that lets a socket in or refuses it, once per connection to this namespace.
+    ///
+    /// Middlewares run one after the other. Parameters as for handlers; the one argument is the client's `auth` (`{}` if it sent none).
+    /// `Err` sends `connect_error` with the error's message and data, and the next ones do not run.
+    pub fn middleware<P: 'static, H>(&self, handler: H) -> &Self
+    where
+        H: Handler<P>,
+        H::Output: IntoDecision,
+    {
+        self.inner.hooks.write().middlewares.push(middleware(handler));
+        self
+    }
+
+    /// Adds a handler for sockets that have connected: `socket.on(…)` goes here. The one argument is the client's `auth`.
+    ///
+    /// It has run to its first wait before any event of that socket is handled: what it registers until then misses nothing.
+    pub fn on_connection<P: 'static, H>(&self, handler: H) -> &Self
+    where
+        H: Handler<P>,
+        H::Output: IntoReply,
+    {
+        self.inner.hooks.write().connection.push(event_handler(handler));
+        self
+    }
+
+    /// Adds a handler for sockets that have disconnected; a [`DisconnectReason`](crate::DisconnectReason) parameter tells why.
+    pub fn on_disconnect<P: 'static, H>(&self, handler: H) -> &Self
+    where
+        H: Handler<P>,
+        H::Output: IntoReply,
+    {
+        self.inner.hooks.write().disconnect.push(event_handler(handler));
+        self
+    }
+
+    /// Adds a handler for an event of any socket. Several may be registered for one event.
+    pub fn on<P: 'static, H>(&self, event: &str, handler: H) -> &Self
+    where
+        H: Handler<P>,
+        H::Output: IntoReply,
+    {
+        self.inner.hooks.write().events.entry(event.into()).or_default().push(event_handler(handler));
+        self
+    }
+
+    /// Sets what is told of failures in handlers: arguments that do not fit, errors returned, panics. Without it they are traced.
+    pub fn on_error(&self, hook: impl Fn(&Socket, &Failure) + Send + Sync + 'static) -> &Self {
+        self.inner.hooks.write().error = Some(Arc::new(hook));
+        self
+    }
+
+    /// Serves plain WebSockets at a path of their own: a browser's `new WebSocket("ws://…/ws")` becomes a socket of this namespace.
+    ///
+    /// It goes through the same middlewares (its `auth` is the URL's query), handlers and rooms, with a heartbeat of WebSocket pings.
+    /// With the subprotocol `patera.json` it speaks `{"event": …, "args": […], "ack": n}`; without, every text or binary
+    /// message is the event `message`.
+    pub fn native(&self, path: &str) -> &Self {
+        self.io.add_native(path, self.inner.clone());
+        self
+    }
+
+    /// Emits to every socket of the namespace; see [`Broadcast::emit`].
+    pub fn emit(&self, event: &str, args: impl Serialize) {
+        self.broadcast().emit(event, args);
+    }
+
+    /// To the sockets of rooms; see [`Broadcast::to`].
+    pub fn to(&self, rooms: impl IntoRooms) -> Broadcast {
+        self.broadcast().to(rooms)
+    }
+
+    /// To all but the sockets of rooms; see [`Broadcast::except`].
+    pub fn except(&self, rooms: impl IntoRooms) -> Broadcast {
+        self.broadcast().except(rooms)
+    }
+
+    /// To all whose transport is ready; see [`Broadcast::volatile`].
+    pub fn volatile(&self) -> Broadcast {
+        self.broadcast().volatile()
+    }
+
+    /// See [`Broadcast::compress`].
+    pub fn compress(&self, compress: bool) -> Broadcast {
+        self.broadcast().compress(compress)
+    }
+
+    /// See [`Broadcast::local`].
+    pub fn local(&self) -> Broadcast {
+        self.broadcast().local()
+    }
+
+    /// To every socket of the namespace, for further steps.
+    pub fn broadcast(&self) -> Broadcast {
+        Broadcast::new(self.inner.clone())
+    }
+
+    /// The sockets connected to this namespace on this server now.
+    pub fn sockets(&self) -> Vec<Socket> {
+        self.inner.rooms.sockets().into_iter().map(Socket).collect()
+    }
+
+    /// The socket with this id, if it is connected to this server now.
+    pub fn socket(&self, id: &str) -> Option<Socket> {
+        self.inner.rooms.find(id).map(Socket)
+    }
+}
+
+impl std::fmt::Debug for Namespace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Namespace").field(&self.inner.name).finish()
+    }
+}

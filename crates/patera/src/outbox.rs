@@ -1,0 +1,179 @@
+//! What waits for one session's task: packets for its client, and commands. Anyone may push; only the task takes.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+
+use parking_lot::Mutex;
+use patera_protocol::socketio::{OwnedArgs, Slot};
+use tokio::sync::oneshot;
+
+use crate::config::{Config, OutboxPolicy};
+use crate::error::{AckError, DisconnectReason, EmitError};
+use crate::prepared::Prepared;
+use crate::transport::{Post, WebSocketLink};
+
+/// One packet on its way to a client.
+pub(crate) struct Item {
+    pub(crate) prepared: Arc<Prepared>,
+    /// Who awaits its acknowledgement; it enters the session's table when the item is sent.
+    pub(crate) ack: Option<Box<PendingAck>>,
+}
+
+/// Somebody who awaits an acknowledgement.
+pub(crate) struct PendingAck {
+    pub(crate) slot: Slot,
+    pub(crate) id: u64,
+    pub(crate) answer: oneshot::Sender<Result<OwnedArgs, AckError>>,
+}
+
+/// What other tasks ask of a session.
+pub(crate) enum Command {
+    /// A polling GET: answer it.
+    Poll(oneshot::Sender<PollAnswer>),
+    /// A polling POST: its body.
+    Post(Post),
+    /// A WebSocket that wants to take the session over.
+    Probe(Box<WebSocketLink>),
+    /// Disconnect one socket from its namespace.
+    Leave { slot: Slot, number: u64 },
+    /// End the session.
+    Close { reason: DisconnectReason, flush: bool },
+}
+
+/// The answer to a polling GET.
+pub(crate) enum PollAnswer {
+    Payload(Vec<u8>),
+    /// Another GET is waiting already: 400.
+    Overlap,
+}
+
+/// Bounded in bytes by `outbox_bytes_max`; what happens at the limit is `outbox_policy`. Safe from any thread.
+#[derive(Default)]
+pub(crate) struct Outbox(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    items: VecDeque<Item>,
+    commands: Vec<Command>,
+    /// Of `items` and of what the task has taken but not written yet.
+    bytes: usize,
+    /// Set while the task sleeps.
+    waker: Option<Waker>,
+    /// Whether a volatile packet would go out at once.
+    writable: bool,
+    overflowed: bool,
+    /// No more items, but still commands: the session says goodbye.
+    ending: bool,
+    closed: bool,
+}
+
+impl Outbox {
+    /// Puts a packet behind those that wait, and wakes the session.
+    pub(crate) fn push(&self, item: Item, config: &Config) -> Result<(), EmitError> {
+        let size = item.prepared.size();
+        let mut state = self.0.lock();
+        if state.ending {
+            return Err(EmitError::Disconnected);
+        }
+        if item.prepared.flags.volatile && !state.writable {
+            return Err(EmitError::Volatile);
+        }
+        if state.bytes > 0 && state.bytes + size > config.outbox_bytes_max {
+            if item.prepared.flags.volatile {
+                return Err(EmitError::Volatile);
+            }
+            if config.outbox_policy == OutboxPolicy::Close {
+                state.overflowed = true;
+                state.ending = true;
+                Self::wake(state);
+            }
+            return Err(EmitError::Full);
+        }
+        state.bytes += size;
+        state.items.push_back(item);
+        Self::wake(state);
+        Ok(())
+    }
+
+    /// Leaves a command. One that comes too late is dropped, and with it its answer.
+    pub(crate) fn command(&self, command: Command) {
+        let mut state = self.0.lock();
+        if !state.closed {
+            state.commands.push(command);
+            Self::wake(state);
+        }
+    }
+
+    fn wake(mut state: parking_lot::MutexGuard<'_, State>) {
+        if let Some(waker) = state.waker.take() {
+            drop(state);
+            waker.wake();
+        }
+    }
+
+    /// Takes all commands. The session's task only, as all below.
+    pub(crate) fn take_commands(&self) -> Vec<Command> {
+        mem::take(&mut self.0.lock().commands)
+    }
+
+    /// Takes what waits, up to `bytes_max` and at least one item. Its bytes count until [`written`](Self::written).
+    pub(crate) fn take_items(&self, bytes_max: usize) -> VecDeque<Item> {
+        let mut state = self.0.lock();
+        if state.bytes <= bytes_max {
+            return mem::take(&mut state.items);
+        }
+        let mut sum = 0;
+        let mut fits = |item: &Item| {
+            sum += item.prepared.size();
+            sum <= bytes_max
+        };
+        let count = state.items.iter().take_while(|item| fits(item)).count().max(1).min(state.items.len());
+        state.items.drain(..count).collect()
+    }
+
+    /// `bytes` of what was taken have left the process.
+    pub(crate) fn written(&self, bytes: usize) {
+        let mut state = self.0.lock();
+        state.bytes = state.bytes.saturating_sub(bytes);
+    }
+
+    pub(crate) fn set_writable(&self, writable: bool) {
+        self.0.lock().writable = writable;
+    }
+
+    pub(crate) fn overflowed(&self) -> bool {
+        self.0.lock().overflowed
+    }
+
+    /// Goes to sleep unless there is something to do: a command, or an item while `can_send`.
+    pub(crate) fn park(&self, cx: &Context<'_>, can_send: bool) -> bool {
+        let mut state = self.0.lock();
+        if state.overflowed || !state.commands.is_empty() || (can_send && !state.items.is_empty()) {
+            return false;
+        }
+        state.waker = Some(cx.waker().clone());
+        true
+    }
+
+    /// Refuses packets from now on; commands are still taken while the session says goodbye.
+    pub(crate) fn refuse_items(&self) {
+        let mut state = self.0.lock();
+        state.overflowed = false;
+        state.ending = true;
+    }
+
+    /// Drops everything; whoever waits for an answer sees it dropped.
+    pub(crate) fn close(&self) {
+        let mut state = self.0.lock();
+        (state.ending, state.closed) = (true, true);
+        state.overflowed = false;
+        state.writable = false;
+        state.bytes = 0;
+        state.waker = None;
+        let dropped = (mem::take(&mut state.items), mem::take(&mut state.commands));
+        drop(state);
+        drop(dropped);
+    }
+}

@@ -1,0 +1,306 @@
+//! The task that owns one session: its Engine.IO state, its transports, its application. Nothing else touches them.
+//!
+//! ```text
+//! New ─▶ Open ─▶ Closing ─▶ Lingering ─▶ Ended ─▶ (the application's last handlers end)
+//!                (flush)    (WebSocket)
+//! ```
+
+mod ending;
+mod reading;
+mod timer;
+mod writing;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use patera_protocol::engineio::{self, Message, Packet, SessionEvent, Transport};
+use patera_protocol::socketio::Slot;
+
+use self::ending::{Ending, Farewell, Phase};
+use self::timer::Timer;
+use crate::config::PACKETS_PER_TURN;
+use crate::core::{LinkState, Shared};
+use crate::error::DisconnectReason;
+use crate::outbox::{Command, PendingAck};
+use crate::stats::count;
+use crate::trace::trace;
+use crate::transport::{PollingLink, WebSocketLink};
+
+/// What a session carries: Socket.IO, a plain WebSocket, or a user's own protocol on Engine.IO. Called by the session's task only.
+pub(crate) trait Application: Send + Unpin + 'static {
+    /// The session is open.
+    fn open(&mut self, scope: &Scope<'_>);
+    /// A message came. `Err` ends the session.
+    fn handle_message(&mut self, message: Message<'_>, scope: &Scope<'_>) -> Result<(), DisconnectReason>;
+    /// A socket is to leave its namespace.
+    fn handle_leave(&mut self, slot: Slot, number: u64, scope: &Scope<'_>);
+    /// All sockets are to leave, before the session ends.
+    fn handle_leave_all(&mut self, scope: &Scope<'_>);
+    /// A packet whose acknowledgement somebody awaits is being sent.
+    fn handle_sent(&mut self, ack: PendingAck);
+    fn poll_timeout(&self) -> Option<Instant>;
+    fn handle_timeout(&mut self, scope: &Scope<'_>) -> Result<(), DisconnectReason>;
+    /// Whether so much is under way that no more may be read.
+    fn is_full(&self) -> bool;
+    /// Drives what waits.
+    fn poll(&mut self, scope: &Scope<'_>) -> Result<(), DisconnectReason>;
+    /// The session has ended. Called once.
+    fn close(&mut self, reason: DisconnectReason, scope: &Scope<'_>);
+    /// Drives what still waits after `close`; ready when nothing does.
+    fn poll_closed(&mut self, scope: &Scope<'_>) -> Poll<()>;
+}
+
+/// What an application may use of its session while it is called.
+pub(crate) struct Scope<'a> {
+    pub(crate) waker: &'a Waker,
+    pub(crate) shared: &'a Arc<Shared>,
+    pub(crate) now: Instant,
+}
+
+pub(crate) struct Session<A: Application> {
+    shared: Arc<Shared>,
+    engine: engineio::Session,
+    link: Link,
+    /// A WebSocket that is about to take over.
+    probe: Option<Box<WebSocketLink>>,
+    app: A,
+    timer: Timer,
+    phase: Phase,
+    ending: Option<Ending>,
+    /// Whether reading rests because the application is full.
+    resting: bool,
+}
+
+pub(crate) enum Link {
+    Polling(PollingLink),
+    WebSocket(WebSocketLink),
+}
+
+impl<A: Application> Session<A> {
+    /// Starts the session's task. It ends by itself; `Command::Close` ends it from outside.
+    pub(crate) fn spawn(shared: Arc<Shared>, link: Link, app: A) {
+        let now = tokio::time::Instant::now().into_std();
+        let transport = match link {
+            Link::Polling(_) => Transport::Polling,
+            Link::WebSocket(_) => Transport::WebSocket,
+        };
+        let engine = engineio::Session::server(transport, &shared.core.engine, now);
+        count(&shared.core.counters.sessions_opened, 1);
+        shared.core.registry.insert(&shared);
+        trace!(debug, "patera::engine", "session opened", sid = %shared.sid, transport = %transport.as_str());
+        let session = Session {
+            shared,
+            engine,
+            link,
+            probe: None,
+            app,
+            timer: Timer::default(),
+            phase: Phase::New,
+            ending: None,
+            resting: false,
+        };
+        tokio::spawn(session);
+    }
+
+    /// One round: commands, timers, reading, waiting handlers, writing. `Ready` when the phase has changed.
+    fn poll_open(&mut self, waker: &Waker, budget: &mut usize) -> Poll<()> {
+        loop {
+            let now = tokio::time::Instant::now().into_std();
+            self.handle_commands(waker, now);
+            self.handle_timeouts(waker, now);
+            self.rest_or_resume(now);
+            if !self.resting {
+                self.read(waker, now, budget);
+            }
+            self.read_probe(waker, now, budget);
+            if self.ending.is_none() {
+                let polled = self.app.poll(&Scope { waker, shared: &self.shared, now });
+                self.end_if(polled);
+            }
+            self.handle_engine_events(now);
+            if self.ending.is_none() && self.shared.outbox.overflowed() {
+                self.end(DisconnectReason::OutboxFull, Farewell::Now);
+            }
+            if let Some(ending) = self.ending.take() {
+                self.begin_closing(ending, waker, now);
+                return Poll::Ready(());
+            }
+            let idle = self.write(waker, now);
+            if self.ending.is_some() {
+                continue;
+            }
+            if *budget == 0 {
+                waker.wake_by_ref();
+                return Poll::Pending;
+            }
+            if self.timer.poll(waker, self.deadline()).is_ready() {
+                continue;
+            }
+            if self.shared.outbox.park(&Context::from_waker(waker), idle) {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn handle_commands(&mut self, waker: &Waker, now: Instant) {
+        for command in self.shared.outbox.take_commands() {
+            match command {
+                Command::Poll(answer) => self.handle_get(answer),
+                Command::Post(post) => match &mut self.link {
+                    Link::Polling(link) => link.handle_post(post),
+                    Link::WebSocket(_) => drop(post),
+                },
+                Command::Probe(probe) => self.handle_probe(probe, now),
+                Command::Leave { slot, number } => {
+                    self.app.handle_leave(slot, number, &Scope { waker, shared: &self.shared, now });
+                }
+                Command::Close { reason, flush } => {
+                    if reason == DisconnectReason::ServerNamespaceDisconnect {
+                        self.app.handle_leave_all(&Scope { waker, shared: &self.shared, now });
+                    }
+                    self.end(reason, if flush { Farewell::Flush } else { Farewell::Now });
+                }
+            }
+        }
+    }
+
+    fn handle_get(&mut self, answer: tokio::sync::oneshot::Sender<crate::outbox::PollAnswer>) {
+        let Link::Polling(link) = &mut self.link else { return };
+        if link.handle_get(answer).is_err() {
+            self.end(DisconnectReason::TransportError, Farewell::Now);
+        } else {
+            self.shared.outbox.set_writable(true);
+        }
+    }
+
+    /// One that comes too late, while another takes over or has, is dropped and so closed at once.
+    fn handle_probe(&mut self, probe: Box<WebSocketLink>, now: Instant) {
+        if self.engine.handle_probe(now).is_ok() {
+            self.shared.set_link(LinkState::Upgrading);
+            self.probe = Some(probe);
+        }
+    }
+
+    /// At the limit of waiting handlers nothing is read and the ping deadline rests.
+    fn rest_or_resume(&mut self, now: Instant) {
+        let full = self.app.is_full();
+        if full && !self.resting {
+            self.engine.pause_heartbeat();
+        } else if !full && self.resting {
+            self.engine.resume_heartbeat(now);
+        }
+        self.resting = full;
+    }
+
+    fn handle_timeouts(&mut self, waker: &Waker, now: Instant) {
+        if self.engine.poll_timeout().is_some_and(|at| at <= now) {
+            self.engine.handle_timeout(now);
+        }
+        if self.app.poll_timeout().is_some_and(|at| at <= now) {
+            let handled = self.app.handle_timeout(&Scope { waker, shared: &self.shared, now });
+            self.end_if(handled);
+        }
+        if self.stalled_until().is_some_and(|at| at <= now) {
+            self.end(DisconnectReason::TransportError, Farewell::None);
+        }
+    }
+
+    /// When a WebSocket that takes no byte is given up.
+    fn stalled_until(&self) -> Option<Instant> {
+        match &self.link {
+            Link::WebSocket(link) => {
+                link.stalled_since.map(|since| since + self.shared.core.config.outbox_stall_timeout)
+            }
+            Link::Polling(_) => None,
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let timeouts = [self.engine.poll_timeout(), self.app.poll_timeout(), self.stalled_until()];
+        timeouts.into_iter().flatten().min()
+    }
+
+    fn handle_engine_events(&mut self, now: Instant) {
+        while let Some(event) = self.engine.poll_event() {
+            match event {
+                SessionEvent::Opened(_) | SessionEvent::Upgrading => {}
+                SessionEvent::Upgraded => self.finish_upgrade(now),
+                SessionEvent::UpgradeFailed => {
+                    self.probe = None;
+                    self.shared.set_link(LinkState::Polling);
+                }
+                SessionEvent::Closed(reason) => self.end(reason.into(), Farewell::Now),
+            }
+        }
+    }
+
+    /// The client has moved: from here on everything goes over the WebSocket, what had waited for a GET too.
+    fn finish_upgrade(&mut self, _now: Instant) {
+        let Some(probe) = self.probe.take() else { return };
+        let old = std::mem::replace(&mut self.link, Link::WebSocket(*probe));
+        self.shared.set_link(LinkState::WebSocket);
+        self.shared.outbox.set_writable(true);
+        let (Link::Polling(mut polling), Link::WebSocket(link)) = (old, &mut self.link) else { return };
+        link.owe_control(polling.take_control());
+        polling.answer_get(|_| {});
+        trace!(debug, "patera::engine", "session upgraded", sid = %self.shared.sid);
+    }
+
+    fn end(&mut self, reason: DisconnectReason, farewell: Farewell) {
+        self.ending.get_or_insert(Ending { reason, farewell });
+    }
+
+    fn end_if(&mut self, result: Result<(), DisconnectReason>) {
+        if let Err(reason) = result {
+            self.end(reason, Farewell::Now);
+        }
+    }
+}
+
+impl<A: Application> Future for Session<A> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let session = self.get_mut();
+        let waker = cx.waker();
+        let mut budget = PACKETS_PER_TURN;
+        loop {
+            let changed = match session.phase {
+                Phase::New => {
+                    session.phase = Phase::Open;
+                    session.open(waker);
+                    Poll::Ready(())
+                }
+                Phase::Open => session.poll_open(waker, &mut budget),
+                Phase::Closing(until) => session.poll_closing(waker, until),
+                Phase::Lingering(until) => session.poll_lingering(waker, until),
+                Phase::Ended => return session.poll_ended(waker),
+            };
+            if changed.is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl<A: Application> Session<A> {
+    fn open(&mut self, waker: &Waker) {
+        let now = tokio::time::Instant::now().into_std();
+        if matches!(self.link, Link::WebSocket(_)) {
+            self.shared.outbox.set_writable(true);
+        }
+        self.app.open(&Scope { waker, shared: &self.shared, now });
+    }
+}
+
+impl<A: Application> Drop for Session<A> {
+    fn drop(&mut self) {
+        self.shared.outbox.close();
+        self.shared.core.registry.remove(&self.shared.sid);
+        count(&self.shared.core.counters.sessions_closed, 1);
+        self.shared.core.session_ended.notify_waiters();
+    }
+}

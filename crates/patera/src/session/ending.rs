@@ -1,0 +1,189 @@
+//! The end of a session: what is said to the client, and what still runs afterwards.
+
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use patera_protocol::engineio::Packet;
+use patera_websocket::CloseCode;
+
+use super::{Application, Link, Scope, Session};
+use crate::config::LINGER;
+use crate::error::DisconnectReason;
+use crate::outbox::Command;
+use crate::trace::trace;
+use crate::transport::PostAnswer;
+
+#[derive(Clone, Copy)]
+pub(super) struct Ending {
+    pub(super) reason: DisconnectReason,
+    pub(super) farewell: Farewell,
+}
+
+/// What the client is still told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Farewell {
+    /// Nothing: the transport is gone.
+    None,
+    /// A close frame or a close packet, at once.
+    Now,
+    /// All that waits, then the same.
+    Flush,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Phase {
+    New,
+    Open,
+    /// Flushing until then.
+    Closing(Instant),
+    /// Reading and forgetting until then.
+    Lingering(Instant),
+    Ended,
+}
+
+impl<A: Application> Session<A> {
+    pub(super) fn begin_closing(&mut self, ending: Ending, waker: &Waker, now: Instant) {
+        trace!(debug, "patera::engine", "session ends", sid = %self.shared.sid, reason = %ending.reason);
+        self.shared.outbox.refuse_items();
+        if ending.farewell != Farewell::Flush {
+            drop(self.shared.outbox.take_items(usize::MAX));
+        }
+        self.app.close(ending.reason, &Scope { waker, shared: &self.shared, now });
+        self.engine.close(patera_protocol::engineio::CloseReason::ForcedClose);
+        while self.engine.poll_event().is_some() {}
+        self.probe = None;
+        let wait = match &mut self.link {
+            Link::WebSocket(_) if ending.farewell == Farewell::None => None,
+            Link::WebSocket(link) => {
+                if ending.farewell == Farewell::Now {
+                    link.close(close_code(ending.reason));
+                }
+                Some(self.shared.core.config.outbox_stall_timeout)
+            }
+            Link::Polling(link) => {
+                // A client that closed by packet gets a noop for the GET that waits.
+                let packet =
+                    if ending.reason == DisconnectReason::TransportClose { Packet::Noop } else { Packet::Close };
+                link.push_control(packet);
+                (ending.farewell == Farewell::Flush).then_some(self.shared.core.config.close_timeout)
+            }
+        };
+        self.ending = Some(ending);
+        self.phase = match wait {
+            Some(wait) => Phase::Closing(now + wait),
+            None => self.hang_up(),
+        };
+    }
+
+    /// Answers what hangs on the session, and leaves the registry.
+    fn hang_up(&mut self) -> Phase {
+        if let Link::Polling(link) = &mut self.link {
+            link.answer_post(PostAnswer::Invalid);
+            link.answer_get(|_| {});
+        }
+        self.shared.core.registry.remove(&self.shared.sid);
+        self.shared.outbox.close();
+        Phase::Ended
+    }
+
+    pub(super) fn poll_closing(&mut self, waker: &Waker, until: Instant) -> Poll<()> {
+        loop {
+            let now = tokio::time::Instant::now().into_std();
+            self.take_late_commands();
+            // Handlers that still wait go on meanwhile.
+            let _ = self.app.poll_closed(&Scope { waker, shared: &self.shared, now });
+            let done = match &mut self.link {
+                Link::Polling(_) => self.close_polling(),
+                Link::WebSocket(_) => self.close_websocket(waker, now),
+            };
+            if done || now >= until {
+                self.phase = match &self.link {
+                    Link::WebSocket(_) if done && !self.is_gone() => {
+                        self.shared.core.registry.remove(&self.shared.sid);
+                        self.shared.outbox.close();
+                        Phase::Lingering(now + LINGER)
+                    }
+                    _ => self.hang_up(),
+                };
+                return Poll::Ready(());
+            }
+            if self.timer.poll(waker, Some(until)).is_pending()
+                && self.shared.outbox.park(&Context::from_waker(waker), false)
+            {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn is_gone(&self) -> bool {
+        self.ending.is_some_and(|ending| ending.farewell == Farewell::None)
+    }
+
+    fn take_late_commands(&mut self) {
+        for command in self.shared.outbox.take_commands() {
+            if let (Command::Poll(answer), Link::Polling(link)) = (command, &mut self.link) {
+                // An overlap says nothing new to a session that ends.
+                let _ = link.handle_get(answer);
+            }
+        }
+    }
+
+    /// True when the client has been told.
+    fn close_polling(&mut self) -> bool {
+        let Link::Polling(link) = &mut self.link else { return true };
+        link.answer_post(PostAnswer::Taken);
+        if !link.can_send() {
+            return false;
+        }
+        let shared = &self.shared;
+        link.answer_get(|payload| {
+            for item in shared.outbox.take_items(usize::MAX) {
+                item.prepared.write_payload(payload);
+            }
+        });
+        true
+    }
+
+    /// True when everything is written, the close frame too.
+    fn close_websocket(&mut self, waker: &Waker, now: Instant) -> bool {
+        let reason = self.ending.map_or(DisconnectReason::ForcedClose, |ending| ending.reason);
+        if !self.write(waker, now) {
+            return false;
+        }
+        let Link::WebSocket(link) = &mut self.link else { return true };
+        if link.is_closing() {
+            return link.poll_shutdown(&mut Context::from_waker(waker)).is_ready();
+        }
+        link.close(close_code(reason));
+        self.write(waker, now) && self.close_websocket(waker, now)
+    }
+
+    pub(super) fn poll_lingering(&mut self, waker: &Waker, until: Instant) -> Poll<()> {
+        let now = tokio::time::Instant::now().into_std();
+        let _ = self.app.poll_closed(&Scope { waker, shared: &self.shared, now });
+        let gone = match &mut self.link {
+            Link::WebSocket(link) => link.poll_linger(&mut Context::from_waker(waker)).is_ready(),
+            Link::Polling(_) => true,
+        };
+        if gone || now >= until || self.timer.poll(waker, Some(until)).is_ready() {
+            self.phase = Phase::Ended;
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
+    /// The connection is gone; handlers that wait run to their end.
+    pub(super) fn poll_ended(&mut self, waker: &Waker) -> Poll<()> {
+        self.link = Link::Polling(Default::default());
+        let now = tokio::time::Instant::now().into_std();
+        self.app.poll_closed(&Scope { waker, shared: &self.shared, now })
+    }
+}
+
+fn close_code(reason: DisconnectReason) -> CloseCode {
+    match reason {
+        DisconnectReason::ServerShuttingDown => CloseCode::AWAY,
+        DisconnectReason::OutboxFull => CloseCode::POLICY,
+        _ => CloseCode::NORMAL,
+    }
+}

@@ -1,0 +1,186 @@
+//! The way in: frames and polling bodies to Engine.IO packets to messages for the application.
+
+use std::ops::ControlFlow;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use patera_protocol::engineio::{self, Message, Packet, Transport, payload};
+use patera_websocket::Event;
+
+use super::ending::Farewell;
+use super::{Application, Link, Scope, Session};
+use crate::error::DisconnectReason;
+use crate::stats::count;
+use crate::transport::{Dialect, PostAnswer, ReadEnd};
+
+impl<A: Application> Session<A> {
+    pub(super) fn read(&mut self, waker: &Waker, now: Instant, budget: &mut usize) {
+        match self.link {
+            Link::Polling(_) => self.read_posts(waker, now, budget),
+            Link::WebSocket(_) => self.read_websocket(waker, now, budget),
+        }
+    }
+
+    fn read_websocket(&mut self, waker: &Waker, now: Instant, budget: &mut usize) {
+        let Session { shared, engine, link, app, .. } = self;
+        let Link::WebSocket(link) = link else { return };
+        let scope = Scope { waker, shared, now };
+        let mut receiver = Receiver { engine, app, scope: &scope, dialect: link.dialect, end: None };
+        let read_end = loop {
+            if *budget == 0 || receiver.end.is_some() || receiver.app.is_full() {
+                break None;
+            }
+            match link.poll_read(&mut Context::from_waker(waker), budget, |event| receiver.handle_event(event)) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(end)) => break Some(end),
+                Poll::Pending => break None,
+            }
+        };
+        if let Some(reason) = receiver.end.take() {
+            self.end(reason, Farewell::Now);
+        }
+        match read_end {
+            None => {}
+            Some(ReadEnd::Gone { error: false }) => self.end(DisconnectReason::TransportClose, Farewell::None),
+            Some(ReadEnd::Gone { error: true }) => self.end(DisconnectReason::TransportError, Farewell::None),
+            Some(ReadEnd::Closed) => self.end(DisconnectReason::TransportClose, Farewell::Now),
+            Some(ReadEnd::Protocol(_)) => self.end(DisconnectReason::TransportError, Farewell::Now),
+        }
+    }
+
+    /// Reads the WebSocket that is about to take over; what comes behind its `5` is the session's already.
+    pub(super) fn read_probe(&mut self, waker: &Waker, now: Instant, budget: &mut usize) {
+        let Session { shared, engine, probe: Some(probe), app, .. } = self else { return };
+        let scope = Scope { waker, shared, now };
+        let mut receiver = Receiver { engine, app, scope: &scope, dialect: Dialect::Engine, end: None };
+        let mut closed = None;
+        while *budget > 0 && receiver.end.is_none() && receiver.engine.is_upgrading() {
+            match probe.poll_read(&mut Context::from_waker(waker), budget, |event| receiver.handle_event(event)) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(end)) => {
+                    closed = Some(end);
+                    break;
+                }
+                Poll::Pending => break,
+            }
+        }
+        if let Some(reason) = receiver.end.take() {
+            self.end(reason, Farewell::Now);
+        }
+        let error = match closed {
+            None => return,
+            Some(ReadEnd::Gone { error }) => error,
+            Some(ReadEnd::Closed) => false,
+            Some(ReadEnd::Protocol(_)) => true,
+        };
+        self.write_farewell_to_probe(waker, now);
+        self.engine.handle_transport_closed(Transport::WebSocket, error);
+    }
+
+    /// The close frame that is owed to a WebSocket which did not make it; it is not waited for.
+    fn write_farewell_to_probe(&mut self, waker: &Waker, now: Instant) {
+        if let Some(probe) = &mut self.probe {
+            // Whether it arrives changes nothing: the polling session goes on.
+            let _ = probe.poll_write(&mut Context::from_waker(waker), now, |_, _| 0, |_| {});
+        }
+    }
+
+    fn read_posts(&mut self, waker: &Waker, now: Instant, budget: &mut usize) {
+        while *budget > 0 && self.ending.is_none() && !self.app.is_full() {
+            let Link::Polling(link) = &mut self.link else { return };
+            let Some(part) = link.next_part() else { return };
+            let handled = self.read_part(&part, waker, now, budget);
+            let Link::Polling(link) = &mut self.link else { return };
+            match handled {
+                Err(reason) => {
+                    let invalid = reason != DisconnectReason::TransportClose;
+                    link.answer_post(if invalid { PostAnswer::Invalid } else { PostAnswer::Taken });
+                    self.end(reason, Farewell::Now);
+                }
+                Ok(()) if link.is_last_part() => link.answer_post(PostAnswer::Taken),
+                Ok(()) => {}
+            }
+        }
+    }
+
+    fn read_part(
+        &mut self,
+        part: &[u8],
+        waker: &Waker,
+        now: Instant,
+        budget: &mut usize,
+    ) -> Result<(), DisconnectReason> {
+        let Session { shared, engine, link: Link::Polling(link), app, .. } = self else { return Ok(()) };
+        let scope = Scope { waker, shared, now };
+        let control_max = shared.core.config.control_packets_max;
+        let mut packets = payload::Decoder::new(part).map_err(|_| DisconnectReason::ParseError)?;
+        while let Some(packet) = packets.next_packet() {
+            let packet = packet.map_err(|_| DisconnectReason::ParseError)?;
+            *budget = budget.saturating_sub(1);
+            if !matches!(packet, Packet::Message(_)) && !link.count_control(control_max) {
+                return Err(DisconnectReason::ParseError);
+            }
+            receive(engine, app, Transport::Polling, packet, &scope)?;
+        }
+        Ok(())
+    }
+}
+
+/// Where the events of a WebSocket go.
+struct Receiver<'a, A> {
+    engine: &'a mut engineio::Session,
+    app: &'a mut A,
+    scope: &'a Scope<'a>,
+    dialect: Dialect,
+    end: Option<DisconnectReason>,
+}
+
+impl<A: Application> Receiver<'_, A> {
+    fn handle_event(&mut self, event: Event<'_>) -> ControlFlow<()> {
+        let result = match (self.dialect, event) {
+            (Dialect::Engine, Event::Text(text)) => match Packet::decode(text) {
+                Ok(packet) => receive(self.engine, self.app, Transport::WebSocket, packet, self.scope),
+                Err(_) => Err(DisconnectReason::ParseError),
+            },
+            (Dialect::Engine, Event::Binary(data)) => {
+                let packet = Packet::Message(Message::Binary(data));
+                receive(self.engine, self.app, Transport::WebSocket, packet, self.scope)
+            }
+            (Dialect::Native { .. }, Event::Text(text)) => deliver(self.app, Message::Text(text), self.scope),
+            (Dialect::Native { .. }, Event::Binary(data)) => deliver(self.app, Message::Binary(data), self.scope),
+            (Dialect::Native { .. }, Event::Pong(_)) => {
+                receive(self.engine, self.app, Transport::WebSocket, Packet::Pong(""), self.scope)
+            }
+            (_, _) => Ok(()),
+        };
+        if let Err(reason) = result {
+            self.end = Some(reason);
+        }
+        // A full application stops reading between two packets, not after the buffer.
+        if self.end.is_some() || self.app.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+fn receive<A: Application>(
+    engine: &mut engineio::Session,
+    app: &mut A,
+    transport: Transport,
+    packet: Packet<'_>,
+    scope: &Scope<'_>,
+) -> Result<(), DisconnectReason> {
+    match engine.handle_packet(transport, packet, scope.now)? {
+        Some(message) => deliver(app, message, scope),
+        None => Ok(()),
+    }
+}
+
+fn deliver<A: Application>(app: &mut A, message: Message<'_>, scope: &Scope<'_>) -> Result<(), DisconnectReason> {
+    let counters = &scope.shared.core.counters;
+    let size = match message {
+        Message::Text(text) => text.len(),
+        Message::Binary(data) => data.len(),
+    };
+    count(&counters.packets_in, 1);
+    count(&counters.bytes_in, size as u64);
+    app.handle_message(message, scope)
+}

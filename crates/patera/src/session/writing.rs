@@ -1,0 +1,123 @@
+//! The way out: all that waits, in one write or one polling answer.
+
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use patera_protocol::engineio::Transport;
+
+use super::ending::Farewell;
+use super::{Application, Link, Session};
+use crate::config::WRITE_BYTES_MAX;
+use crate::error::DisconnectReason;
+use crate::stats::count;
+use crate::transport::Batch;
+
+impl<A: Application> Session<A> {
+    /// Sends what can be sent. True if the transport would take more; false if it must be waited for.
+    pub(super) fn write(&mut self, waker: &Waker, now: Instant) -> bool {
+        self.write_probe(waker, now);
+        match self.link {
+            Link::Polling(_) => self.write_polling(waker),
+            Link::WebSocket(_) => self.write_websocket(waker, now),
+        }
+    }
+
+    fn write_websocket(&mut self, waker: &Waker, now: Instant) -> bool {
+        let Session { shared, engine, link, app, .. } = self;
+        let Link::WebSocket(link) = link else { return false };
+        let was_writable = link.is_writable();
+        let outbox = &shared.outbox;
+        let counters = &shared.core.counters;
+        let fill = |link: &mut crate::transport::WebSocketLink, batch: &mut Batch| {
+            while let Some(transmit) = engine.poll_transmit() {
+                link.write_control(&transmit.packet, batch);
+            }
+            let mut bytes = 0;
+            let mut packets = 0;
+            for item in outbox.take_items(WRITE_BYTES_MAX) {
+                bytes += item.prepared.size();
+                packets += 1;
+                link.write(&item.prepared, batch);
+                if let Some(ack) = item.ack {
+                    app.handle_sent(*ack);
+                }
+            }
+            if packets > 0 {
+                count(&counters.packets_out, packets);
+                count(&counters.bytes_out, bytes as u64);
+            }
+            bytes
+        };
+        match link.poll_write(&mut Context::from_waker(waker), now, fill, |bytes| outbox.written(bytes)) {
+            Poll::Ready(Ok(())) => {
+                if !was_writable {
+                    outbox.set_writable(true);
+                }
+                true
+            }
+            Poll::Ready(Err(_)) => {
+                // Before the end is known a write may fail first; both are the same to the application.
+                self.end(DisconnectReason::TransportClose, Farewell::None);
+                true
+            }
+            Poll::Pending => {
+                outbox.set_writable(false);
+                false
+            }
+        }
+    }
+
+    fn write_polling(&mut self, waker: &Waker) -> bool {
+        let Session { shared, engine, link, app, .. } = self;
+        let Link::Polling(link) = link else { return false };
+        while let Some(transmit) = engine.poll_transmit() {
+            link.push_control(transmit.packet);
+        }
+        if link.poll_aborted(&mut Context::from_waker(waker)).is_ready() {
+            self.end(DisconnectReason::TransportError, Farewell::None);
+            return true;
+        }
+        if !link.can_send() {
+            return false;
+        }
+        let items = shared.outbox.take_items(usize::MAX);
+        if items.is_empty() && !link.has_control() {
+            return true;
+        }
+        let (mut bytes, packets) = (0, items.len());
+        let sent = link.answer_get(|payload| {
+            for item in items {
+                bytes += item.prepared.size();
+                item.prepared.write_payload(payload);
+                if let Some(ack) = item.ack {
+                    app.handle_sent(*ack);
+                }
+            }
+        });
+        shared.outbox.written(bytes);
+        shared.outbox.set_writable(false);
+        count(&shared.core.counters.packets_out, packets as u64);
+        count(&shared.core.counters.bytes_out, bytes as u64);
+        if !sent {
+            self.end(DisconnectReason::TransportError, Farewell::None);
+        }
+        false
+    }
+
+    /// While a WebSocket takes over, only the session's own packets travel on it.
+    fn write_probe(&mut self, waker: &Waker, now: Instant) {
+        let Session { engine, link, probe: Some(probe), .. } = self else { return };
+        let mut waiting = Vec::new();
+        while let Some(transmit) = engine.poll_transmit() {
+            match (transmit.transport, &mut *link) {
+                (Transport::Polling, Link::Polling(polling)) => polling.push_control(transmit.packet),
+                (Transport::Polling | Transport::WebSocket, _) => waiting.push(transmit.packet),
+            }
+        }
+        probe.owe_control(waiting);
+        let written = probe.poll_write(&mut Context::from_waker(waker), now, |_, _| 0, |_| {});
+        if let Poll::Ready(Err(_)) = written {
+            self.engine.handle_transport_closed(Transport::WebSocket, true);
+        }
+    }
+}

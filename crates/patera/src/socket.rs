@@ -1,0 +1,542 @@
+//! A socket: one client in one namespace.
+
+use std::any::Any;
+use std::collections::{HashMap, HashSet};
+use std::future::Future;
+use std::marker::PhantomData;
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use patera_protocol::engineio::Transport;
+use patera_protocol::socketio::{OwnedArgs, Slot, Value, encode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
+
+use crate::broadcast::Broadcast;
+use crate::core::Shared;
+use crate::error::{AckError, DisconnectReason, EmitError, JoinError};
+use crate::handler::{Failure, Handler, IntoReply, event_handler};
+use crate::handshake::Handshake;
+use crate::io::{Io, IoInner};
+use crate::namespace::{Handlers, Namespace, NamespaceInner};
+use crate::outbox::{Command, Item, PendingAck};
+use crate::prepared::{Flags, Prepared};
+use crate::rooms::IntoRooms;
+use crate::sid::socket_id;
+use crate::state::TypeMap;
+
+pub(crate) struct SocketInner {
+    pub(crate) id: Arc<str>,
+    /// Never used twice in a process, as an id may be.
+    pub(crate) number: u64,
+    pub(crate) slot: Slot,
+    pub(crate) namespace: Arc<NamespaceInner>,
+    pub(crate) session: Arc<Shared>,
+    io: Arc<IoInner>,
+    state: AtomicU8,
+    auth: OwnedArgs,
+    pub(crate) rooms: Mutex<HashSet<Arc<str>>>,
+    kept: Mutex<Kept>,
+}
+
+/// What a socket has beside its connection.
+#[derive(Default)]
+struct Kept {
+    /// Emitted before the socket was let in: goes out behind the CONNECT packet.
+    held: Vec<Item>,
+    held_bytes: usize,
+    events: Option<Box<HashMap<Box<str>, Handlers>>>,
+    disconnect: Handlers,
+    data: Option<Arc<dyn Data>>,
+    extensions: Option<Box<TypeMap>>,
+}
+
+/// What `data_set` takes: known by its type here, and as a value elsewhere.
+trait Data: Any + Send + Sync {}
+impl<T: Serialize + Any + Send + Sync> Data for T {}
+
+const CONNECTING: u8 = 0;
+const CONNECTED: u8 = 1;
+/// Nothing more is emitted; the session's task is about to disconnect it.
+const LEAVING: u8 = 2;
+const DISCONNECTED: u8 = 3;
+
+impl SocketInner {
+    pub(crate) fn new(
+        io: Arc<IoInner>,
+        slot: Slot,
+        namespace: Arc<NamespaceInner>,
+        session: Arc<Shared>,
+        auth: OwnedArgs,
+    ) -> Arc<Self> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        Arc::new(SocketInner {
+            id: socket_id(),
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            slot,
+            namespace,
+            session,
+            io,
+            state: AtomicU8::new(CONNECTING),
+            auth,
+            rooms: Mutex::default(),
+            kept: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn is_disconnected(&self) -> bool {
+        self.state.load(Ordering::Acquire) == DISCONNECTED
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.state.load(Ordering::Acquire) == CONNECTED
+    }
+
+    /// Whether it has got past the middlewares.
+    pub(crate) fn was_let_in(&self) -> bool {
+        self.state.load(Ordering::Acquire) != CONNECTING
+    }
+
+    pub(crate) fn auth(&self) -> &OwnedArgs {
+        &self.auth
+    }
+
+    /// Puts a packet on its way: into the outbox, or aside while the socket is not let in yet.
+    pub(crate) fn push(&self, item: Item) -> Result<(), EmitError> {
+        match self.state.load(Ordering::Acquire) {
+            CONNECTED => self.session.outbox.push(item, &self.session.core.config),
+            CONNECTING => self.hold(item),
+            _ => Err(EmitError::Disconnected),
+        }
+    }
+
+    fn hold(&self, item: Item) -> Result<(), EmitError> {
+        let mut kept = self.kept.lock();
+        // `connected` changes the state under this lock.
+        if self.state.load(Ordering::Acquire) != CONNECTING {
+            drop(kept);
+            return self.push(item);
+        }
+        let size = item.prepared.size();
+        if kept.held_bytes + size > self.session.core.config.outbox_bytes_max {
+            return Err(EmitError::Full);
+        }
+        kept.held_bytes += size;
+        kept.held.push(item);
+        Ok(())
+    }
+
+    /// The socket is let in: its CONNECT packet first, then what was held.
+    pub(crate) fn connected(&self, connect: Arc<Prepared>) {
+        let mut kept = self.kept.lock();
+        kept.held_bytes = 0;
+        let held = mem::take(&mut kept.held);
+        let connect = Item { prepared: connect, ack: None };
+        for item in std::iter::once(connect).chain(held) {
+            if let Err(error) = self.session.outbox.push(item, &self.session.core.config) {
+                self.session.core.count_drop(&error);
+            }
+        }
+        self.state.store(CONNECTED, Ordering::Release);
+    }
+
+    /// True if it was connected and is no more.
+    fn leave(&self) -> bool {
+        self.state.compare_exchange(CONNECTED, LEAVING, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// True for the one who disconnects it.
+    pub(crate) fn set_disconnected(&self) -> bool {
+        self.state.swap(DISCONNECTED, Ordering::AcqRel) != DISCONNECTED
+    }
+
+    pub(crate) fn event_handlers(&self, event: &str) -> Handlers {
+        let kept = self.kept.lock();
+        kept.events.as_ref().and_then(|events| events.get(event)).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn disconnect_handlers(&self) -> Handlers {
+        self.kept.lock().disconnect.clone()
+    }
+
+    /// Drops handlers and data, which may hold this very socket.
+    pub(crate) fn clear(&self) {
+        let kept = mem::take(&mut *self.kept.lock());
+        drop(kept);
+    }
+}
+
+/// A client in a namespace. Cheap to clone; clones are the same socket. Safe to use from any task or thread.
+///
+/// ```no_run
+/// # use patera::{Io, Reply, Socket};
+/// # let io = Io::new();
+/// io.on_connection(async |socket: Socket| {
+///     socket.emit("welcome", ("hello", 1));
+///     socket.on("add", async |a: i64, b: i64| Reply(a + b));
+///     socket.on("private message", async |socket: Socket, to: String, text: String| {
+///         socket.to(to).emit("private message", (socket.id(), text));
+///     });
+/// });
+/// ```
+#[derive(Clone)]
+pub struct Socket(pub(crate) Arc<SocketInner>);
+
+impl Socket {
+    /// Its id: 20 random characters, another one after each reconnection. It is also the name of a room with just this socket.
+    pub fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// Its namespace.
+    pub fn namespace(&self) -> Namespace {
+        Namespace { inner: self.0.namespace.clone(), io: self.0.io.clone() }
+    }
+
+    /// The server.
+    pub fn io(&self) -> Io {
+        Io::from_inner(self.0.io.clone())
+    }
+
+    /// The request that opened the connection.
+    pub fn handshake(&self) -> &Handshake {
+        &self.0.session.handshake
+    }
+
+    /// What the client sent as `auth` with its CONNECT packet; an empty object if it sent none.
+    pub fn auth(&self) -> Value {
+        self.0.auth.as_args().decode(0).unwrap_or(Value::Null)
+    }
+
+    /// The transport the client is on now.
+    pub fn transport(&self) -> Transport {
+        self.0.session.transport()
+    }
+
+    /// The id of the Engine.IO session below, shared by the client's sockets in all namespaces.
+    pub fn session_id(&self) -> &str {
+        self.0.session.sid.as_str()
+    }
+
+    /// Whether it has been let in and not disconnected since.
+    pub fn is_connected(&self) -> bool {
+        self.0.is_connected()
+    }
+
+    /// Adds a handler for an event of this socket. Several may be registered for one event; they start in that order.
+    ///
+    /// It is kept until the socket is disconnected and its disconnect handlers have ended.
+    pub fn on<P: 'static, H>(&self, event: &str, handler: H)
+    where
+        H: Handler<P>,
+        H::Output: IntoReply,
+    {
+        let handler = event_handler(handler);
+        self.0.kept.lock().events.get_or_insert_default().entry(event.into()).or_default().push(handler);
+    }
+
+    /// Adds a handler for the end of this socket; a [`DisconnectReason`] parameter tells why. The socket has left its rooms by then.
+    pub fn on_disconnect<P: 'static, H>(&self, handler: H)
+    where
+        H: Handler<P>,
+        H::Output: IntoReply,
+    {
+        self.0.kept.lock().disconnect.push(event_handler(handler));
+    }
+
+    /// Emits an event to this client: `42["event", …]`.
+    ///
+    /// `args`: a tuple is several arguments, `()` none, anything else one; an array `[T; N]` is a tuple to serde.
+    /// It never fails: what cannot be sent is dropped, traced and counted. See [`try_emit`](Self::try_emit).
+    pub fn emit(&self, event: &str, args: impl Serialize) {
+        self.emitter().emit(event, args);
+    }
+
+    /// As [`emit`](Self::emit), and says why nothing was sent.
+    ///
+    /// # Errors
+    /// See [`EmitError`].
+    pub fn try_emit(&self, event: &str, args: impl Serialize) -> Result<(), EmitError> {
+        self.emitter().try_emit(event, args)
+    }
+
+    /// Emits an event and waits for the client's acknowledgement, at most [`Config::ack_timeout`](crate::Config::ack_timeout).
+    ///
+    /// The answer `T`: a tuple takes all its arguments, `()` none, anything else the first.
+    ///
+    /// # Errors
+    /// See [`AckError`].
+    ///
+    /// # Cancel safety
+    /// The event is emitted by the call, not by the first poll. Dropped before it resolves, the answer is forgotten.
+    pub fn emit_with_ack<T: DeserializeOwned>(&self, event: &str, args: impl Serialize) -> Acknowledgement<T> {
+        self.emitter().emit_with_ack(event, args)
+    }
+
+    /// An emitter that waits so long for acknowledgements.
+    pub fn timeout(&self, timeout: Duration) -> Emitter {
+        self.emitter().timeout(timeout)
+    }
+
+    /// An emitter whose events are dropped where the transport is not ready.
+    pub fn volatile(&self) -> Emitter {
+        self.emitter().volatile()
+    }
+
+    /// An emitter whose events may be compressed or not, where compression is on. Default true.
+    pub fn compress(&self, compress: bool) -> Emitter {
+        self.emitter().compress(compress)
+    }
+
+    /// To the sockets of rooms, without this one.
+    pub fn to(&self, rooms: impl IntoRooms) -> Broadcast {
+        self.broadcast().to(rooms)
+    }
+
+    /// To every socket of the namespace but this one and the members of rooms.
+    pub fn except(&self, rooms: impl IntoRooms) -> Broadcast {
+        self.broadcast().except(rooms)
+    }
+
+    /// To every socket of the namespace but this one.
+    pub fn broadcast(&self) -> Broadcast {
+        Broadcast::new(self.0.namespace.clone()).except(self.id())
+    }
+
+    /// As [`broadcast`](Self::broadcast), only to sockets of this server, where several form a cluster.
+    pub fn local(&self) -> Broadcast {
+        self.broadcast().local()
+    }
+
+    /// Joins rooms. Joining twice is joining once.
+    ///
+    /// # Errors
+    /// See [`JoinError`]; rooms before the one that failed are joined.
+    pub fn try_join(&self, rooms: impl IntoRooms) -> Result<(), JoinError> {
+        let config = &self.0.session.core.config;
+        let mut result = Ok(());
+        rooms.each_room(&mut |room| {
+            if result.is_ok() {
+                result = if room.len() > config.room_name_bytes_max {
+                    Err(JoinError::NameTooLong)
+                } else {
+                    self.0.namespace.rooms.join(&self.0, room, config.rooms_per_socket_max)
+                };
+            }
+        });
+        result
+    }
+
+    /// As [`try_join`](Self::try_join); what fails is traced.
+    pub fn join(&self, rooms: impl IntoRooms) {
+        if let Err(error) = self.try_join(rooms) {
+            crate::trace::trace!(warn, "patera::socket", "room not joined", socket = %self.0.id, error = %error);
+        }
+    }
+
+    /// Leaves rooms.
+    pub fn leave(&self, rooms: impl IntoRooms) {
+        rooms.each_room(&mut |room| self.0.namespace.rooms.leave(&self.0, room));
+    }
+
+    /// The rooms it is in, without its own.
+    pub fn rooms(&self) -> Vec<Arc<str>> {
+        self.0.rooms.lock().iter().cloned().collect()
+    }
+
+    /// Sets the socket's data: one value, which travels where the socket's description does. See [`extension_set`](Self::extension_set).
+    pub fn data_set<T: Serialize + DeserializeOwned + Send + Sync + 'static>(&self, data: T) {
+        let old = self.0.kept.lock().data.replace(Arc::new(data));
+        drop(old);
+    }
+
+    /// The socket's data, if it is a `T`.
+    pub fn data<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let data: Arc<dyn Any + Send + Sync> = self.0.kept.lock().data.clone()?;
+        data.downcast().ok()
+    }
+
+    /// Keeps a value of any type with the socket, one a type; returns the one before.
+    pub fn extension_set<T: Send + Sync + 'static>(&self, value: T) -> Option<T> {
+        self.0.kept.lock().extensions.get_or_insert_default().insert(value)
+    }
+
+    /// A copy of the value of this type: keep what is large or shared in an `Arc`.
+    pub fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
+        self.0.kept.lock().extensions.as_ref()?.get().cloned()
+    }
+
+    /// Takes the value of this type away.
+    pub fn extension_remove<T: Send + Sync + 'static>(&self) -> Option<T> {
+        self.0.kept.lock().extensions.as_mut()?.remove()
+    }
+
+    /// Disconnects it from its namespace, behind what was emitted before: `41`. The connection stays. A stock client does not come back by itself.
+    pub fn disconnect(&self) {
+        if self.0.leave() {
+            self.0.session.outbox.command(Command::Leave { slot: self.0.slot, number: self.0.number });
+        }
+    }
+
+    /// Disconnects the client from all its namespaces and closes its connection, behind what was emitted before.
+    pub fn close(&self) {
+        self.0.leave();
+        let reason = DisconnectReason::ServerNamespaceDisconnect;
+        self.0.session.outbox.command(Command::Close { reason, flush: true });
+    }
+
+    fn emitter(&self) -> Emitter {
+        Emitter { socket: self.clone(), flags: Flags::default(), timeout: self.0.session.core.config.ack_timeout }
+    }
+
+    pub(crate) fn acknowledge(&self, id: u64, answer: &impl Serialize) {
+        let name = &self.0.namespace.name;
+        let sent = Prepared::packet(Flags::default(), |out| encode::ack(out, name, id, answer))
+            .map_err(EmitError::from)
+            .and_then(|prepared| self.0.push(Item { prepared, ack: None }));
+        if let Err(error) = sent {
+            self.0.session.core.count_drop(&error);
+            self.0.namespace.dropped("(acknowledgement)", &error);
+        }
+    }
+
+    pub(crate) fn report(&self, failure: &Failure) {
+        self.0.namespace.report(self, failure);
+    }
+}
+
+impl PartialEq for Socket {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.number == other.0.number
+    }
+}
+
+impl Eq for Socket {}
+
+impl std::fmt::Debug for Socket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Socket").field("id", &self.0.id).field("namespace", &self.0.namespace.name).finish()
+    }
+}
+
+/// How to emit to one socket, put together step by step: `socket.timeout(limit).emit_with_ack("ready?", ())`.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is sent before `emit`"]
+pub struct Emitter {
+    socket: Socket,
+    flags: Flags,
+    timeout: Duration,
+}
+
+impl Emitter {
+    /// Waits so long for acknowledgements.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Drops the event where the transport is not ready, instead of keeping it.
+    pub fn volatile(mut self) -> Self {
+        self.flags.volatile = true;
+        self
+    }
+
+    /// Whether the event may be compressed, where compression is on. Default true.
+    pub fn compress(mut self, compress: bool) -> Self {
+        self.flags.compress = compress;
+        self
+    }
+
+    /// To the sockets of rooms, without this one, with these flags.
+    pub fn to(&self, rooms: impl IntoRooms) -> Broadcast {
+        self.broadcast().to(rooms)
+    }
+
+    /// To every socket of the namespace but this one, with these flags.
+    pub fn broadcast(&self) -> Broadcast {
+        self.socket.broadcast().with_flags(self.flags)
+    }
+
+    /// See [`Socket::emit`].
+    pub fn emit(&self, event: &str, args: impl Serialize) {
+        if let Err(error) = self.try_emit(event, args) {
+            self.socket.0.session.core.count_drop(&error);
+            if !matches!(error, EmitError::Volatile | EmitError::Disconnected) {
+                self.socket.0.namespace.dropped(event, &error);
+            }
+        }
+    }
+
+    /// See [`Socket::try_emit`].
+    ///
+    /// # Errors
+    /// See [`EmitError`].
+    pub fn try_emit(&self, event: &str, args: impl Serialize) -> Result<(), EmitError> {
+        let name = &self.socket.0.namespace.name;
+        let prepared = Prepared::packet(self.flags, |out| encode::event(out, name, None, event, &args))?;
+        self.socket.0.push(Item { prepared, ack: None })
+    }
+
+    /// See [`Socket::emit_with_ack`].
+    ///
+    /// # Errors
+    /// See [`AckError`].
+    ///
+    /// # Cancel safety
+    /// The event is emitted by the call, not by the first poll. Dropped before it resolves, the answer is forgotten.
+    pub fn emit_with_ack<T: DeserializeOwned>(&self, event: &str, args: impl Serialize) -> Acknowledgement<T> {
+        let sent = self.send_with_ack(event, &args);
+        let timeout = self.timeout;
+        let answer = async move {
+            match tokio::time::timeout(timeout, sent?).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(_)) => Err(AckError::Disconnected),
+                Err(_) => Err(AckError::Timeout),
+            }
+        };
+        Acknowledgement { answer: Box::pin(answer), wanted: PhantomData }
+    }
+
+    fn send_with_ack(
+        &self,
+        event: &str,
+        args: &impl Serialize,
+    ) -> Result<oneshot::Receiver<Result<OwnedArgs, AckError>>, AckError> {
+        let inner = &self.socket.0;
+        let id = inner.namespace.next_ack_id();
+        let encode = |out: &mut Vec<u8>| encode::event(out, &inner.namespace.name, Some(id), event, args);
+        let prepared = Prepared::packet(self.flags, encode).map_err(EmitError::from)?;
+        let (answer, receiver) = oneshot::channel();
+        let ack = Some(Box::new(PendingAck { slot: inner.slot, id, answer }));
+        inner.push(Item { prepared, ack })?;
+        Ok(receiver)
+    }
+}
+
+/// A client's answer on its way: see [`Socket::emit_with_ack`].
+#[must_use = "the event is sent, but the answer is only seen by who awaits it"]
+pub struct Acknowledgement<T> {
+    answer: Pin<Box<dyn Future<Output = Result<OwnedArgs, AckError>> + Send>>,
+    wanted: PhantomData<fn() -> T>,
+}
+
+impl<T: DeserializeOwned> Future for Acknowledgement<T> {
+    type Output = Result<T, AckError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = ready!(self.answer.as_mut().poll(cx));
+        Poll::Ready(answer.and_then(|answer| answer.decode_answer().map_err(AckError::Answer)))
+    }
+}
+
+impl<T> std::fmt::Debug for Acknowledgement<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Acknowledgement").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,83 @@
+//! What the server counts about itself: cheap counters, read as one snapshot.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A snapshot of the server's counters; see [`Io::stats`](crate::Io::stats). Totals count since the server was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Engine.IO sessions (connections) that live now, native WebSockets included.
+    pub sessions: u64,
+    /// Sessions opened in total.
+    pub sessions_opened: u64,
+    /// Sockets connected to a namespace now.
+    pub sockets: u64,
+    /// Rooms that have a member now, over all namespaces, without each socket's own room.
+    pub rooms: u64,
+    /// Handlers that wait now.
+    pub handlers_pending: u64,
+    /// Messages received in total.
+    pub packets_in: u64,
+    /// Messages sent in total.
+    pub packets_out: u64,
+    /// Bytes of those messages received.
+    pub bytes_in: u64,
+    /// Bytes of those messages sent, framing included.
+    pub bytes_out: u64,
+    /// Packets dropped because they were volatile and the transport was not ready.
+    pub dropped_volatile: u64,
+    /// Packets dropped because an outbox was full.
+    pub dropped_full: u64,
+    /// Packets dropped because the socket was gone.
+    pub dropped_disconnected: u64,
+    /// Requests refused at the handshake.
+    pub refused: u64,
+}
+
+/// The living counters behind [`Stats`].
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) sessions_opened: AtomicU64,
+    pub(crate) sessions_closed: AtomicU64,
+    pub(crate) sockets: AtomicU64,
+    pub(crate) handlers_pending: AtomicU64,
+    pub(crate) packets_in: AtomicU64,
+    pub(crate) packets_out: AtomicU64,
+    pub(crate) bytes_in: AtomicU64,
+    pub(crate) bytes_out: AtomicU64,
+    pub(crate) dropped_volatile: AtomicU64,
+    pub(crate) dropped_full: AtomicU64,
+    pub(crate) dropped_disconnected: AtomicU64,
+    pub(crate) refused: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn snapshot(&self) -> Stats {
+        let opened = self.sessions_opened.load(Relaxed);
+        Stats {
+            sessions: opened.saturating_sub(self.sessions_closed.load(Relaxed)),
+            sessions_opened: opened,
+            sockets: self.sockets.load(Relaxed),
+            rooms: 0,
+            handlers_pending: self.handlers_pending.load(Relaxed),
+            packets_in: self.packets_in.load(Relaxed),
+            packets_out: self.packets_out.load(Relaxed),
+            bytes_in: self.bytes_in.load(Relaxed),
+            bytes_out: self.bytes_out.load(Relaxed),
+            dropped_volatile: self.dropped_volatile.load(Relaxed),
+            dropped_full: self.dropped_full.load(Relaxed),
+            dropped_disconnected: self.dropped_disconnected.load(Relaxed),
+            refused: self.refused.load(Relaxed),
+        }
+    }
+}
+
+/// Adds to a counter; relaxed, since nothing else is ordered by it.
+pub(crate) fn count(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Relaxed);
+}
+
+/// Takes from a counter of living things.
+pub(crate) fn uncount(counter: &AtomicU64, by: u64) {
+    counter.fetch_sub(by, Relaxed);
+}

@@ -1,0 +1,140 @@
+//! A session's HTTP long-polling: the GET that waits and the POST that is worked on. PROTOCOL: Engine.IO 4 "HTTP long-polling".
+
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use patera_protocol::engineio::{Packet, payload};
+use tokio::sync::oneshot;
+
+use crate::config::PACKETS_PER_TURN;
+use crate::outbox::PollAnswer;
+
+/// One POST on its way through the session.
+pub(crate) struct Post {
+    pub(crate) body: Bytes,
+    pub(crate) answer: oneshot::Sender<PostAnswer>,
+}
+
+/// The answer to a polling POST.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PostAnswer {
+    /// 200 `ok`.
+    Taken,
+    /// 400: the body broke the protocol, and the session is closed.
+    Invalid,
+}
+
+/// At most one GET and one POST at a time.
+#[derive(Default)]
+pub(crate) struct PollingLink {
+    get: Option<oneshot::Sender<PollAnswer>>,
+    post: Option<Working>,
+    /// Packets of the Engine.IO session itself that wait for a GET: a ping, a noop, a close.
+    control: Vec<Packet<'static>>,
+    /// The GET that waits is to be answered, with a noop if there is nothing else.
+    release: bool,
+}
+
+struct Working {
+    post: Post,
+    at: usize,
+    control_packets: usize,
+}
+
+impl PollingLink {
+    /// A GET came. One that waited already is told to close, as the protocol has it.
+    ///
+    /// # Errors
+    /// Another GET is waiting: the session must end.
+    pub(crate) fn handle_get(&mut self, answer: oneshot::Sender<PollAnswer>) -> Result<(), ()> {
+        if self.get.is_some() {
+            // The receiver may be gone, which is the same to us.
+            let _ = answer.send(PollAnswer::Overlap);
+            return Err(());
+        }
+        self.get = Some(answer);
+        Ok(())
+    }
+
+    pub(crate) fn handle_post(&mut self, post: Post) {
+        self.post = Some(Working { post, at: 0, control_packets: 0 });
+    }
+
+    pub(crate) fn can_send(&self) -> bool {
+        self.get.is_some()
+    }
+
+    /// A noop is for the GET that waits, and for no other.
+    pub(crate) fn push_control(&mut self, packet: Packet<'static>) {
+        match packet {
+            Packet::Noop => self.release = self.get.is_some(),
+            packet => self.control.push(packet),
+        }
+    }
+
+    /// Whether the GET that waits must be answered now.
+    pub(crate) fn has_control(&self) -> bool {
+        self.release || !self.control.is_empty()
+    }
+
+    /// What waited for a GET and must travel over the WebSocket now.
+    pub(crate) fn take_control(&mut self) -> Vec<Packet<'static>> {
+        std::mem::take(&mut self.control)
+    }
+
+    /// Whether the client has given up the GET that waits.
+    pub(crate) fn poll_aborted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.get {
+            Some(get) => get.poll_closed(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Answers the GET that waits with what waits here and what `fill` adds. False if the client had left meanwhile.
+    pub(crate) fn answer_get(&mut self, fill: impl FnOnce(&mut payload::Encoder)) -> bool {
+        let Some(get) = self.get.take() else { return true };
+        self.release = false;
+        let mut payload = payload::Encoder::new();
+        // The close packet is the last of a payload.
+        let (close, control): (Vec<_>, Vec<_>) =
+            self.take_control().into_iter().partition(|packet| matches!(packet, Packet::Close));
+        control.iter().for_each(|packet| payload.push(packet));
+        fill(&mut payload);
+        close.iter().take(1).for_each(|packet| payload.push(packet));
+        if payload.is_empty() {
+            payload.push(&Packet::Noop);
+        }
+        get.send(PollAnswer::Payload(payload.finish())).is_ok()
+    }
+
+    /// The next part of the POST's body, of at most as many packets as a turn handles.
+    pub(crate) fn next_part(&mut self) -> Option<Bytes> {
+        let working = self.post.as_mut()?;
+        let rest = working.post.body.slice(working.at..);
+        let mut separators = rest.iter().enumerate().filter(|(_, byte)| **byte == payload::SEPARATOR);
+        let end = separators.nth(PACKETS_PER_TURN - 1).map_or(rest.len(), |(at, _)| at);
+        let part = rest.slice(..end);
+        working.at += end + 1;
+        Some(part)
+    }
+
+    /// Whether all parts have been taken.
+    pub(crate) fn is_last_part(&self) -> bool {
+        self.post.as_ref().is_none_or(|working| working.at > working.post.body.len())
+    }
+
+    /// Counts a packet that is neither event nor acknowledgement; false past `max` in this body.
+    pub(crate) fn count_control(&mut self, max: usize) -> bool {
+        let Some(working) = &mut self.post else { return true };
+        working.control_packets += 1;
+        working.control_packets <= max
+    }
+
+    /// Ends the POST.
+    pub(crate) fn answer_post(&mut self, answer: PostAnswer) {
+        if let Some(working) = self.post.take() {
+            // The client may have gone; its packets were handled all the same.
+            let _ = working.post.answer.send(answer);
+        }
+    }
+}

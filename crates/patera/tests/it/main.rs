@@ -1,0 +1,13 @@
+//! The server's public API, driven over real connections on port 0 by other people's WebSocket client and by raw HTTP.
+
+mod closing;
+mod connecting;
+mod engine;
+mod events;
+mod limits;
+mod mounting;
+mod native;
+mod polling;
+mod rooms;
+mod support;
+mod upgrading;

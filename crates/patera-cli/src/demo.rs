@@ -1,0 +1,48 @@
+//! The events of the demo, the same for the page and for Socket.IO clients: public and private messages, rooms, server push.
+
+use std::time::Duration;
+
+use patera::{DisconnectReason, Io, Map, Reply, Socket, Value};
+use tracing::info;
+
+/// Registers the events on the default namespace.
+pub(crate) fn register(io: &Io) {
+    io.on_connection(async |io: Io, socket: Socket| {
+        info!(socket = socket.id(), transport = socket.transport().as_str(), "joined");
+        io.emit("pub", format!("{} joined", socket.id()));
+        socket.emit("news", Value::from(Map::from_iter([("hello".to_owned(), Value::from("world"))])));
+    });
+    io.on_disconnect(async |io: Io, socket: Socket, reason: DisconnectReason| {
+        info!(socket = socket.id(), %reason, "left");
+        io.emit("pub", format!("{} left: {reason}", socket.id()));
+    });
+    io.on("my other event", async |socket: Socket, data: Value| info!(socket = socket.id(), %data, "my other event"));
+
+    io.on("sendMessageToServer", async |io: Io, data: Value| io.emit("sendMessageToAllClient", (data,)));
+    io.on("sendMessageToOne", async |io: Io, data: Value| -> patera::Result {
+        let to = data["toId"].as_str().ok_or("toId is missing")?;
+        io.to(to).emit("getMessage", (&data,));
+        Ok(())
+    });
+    io.on("private message", async |io: Io, from: Value, to: String, message: Value| {
+        let there = io.socket(&to).is_some();
+        io.to(to.as_str()).emit("private message", (from, &to, message));
+        Reply(there)
+    });
+    io.on("join", async |socket: Socket, room: String| -> patera::Result<Reply<()>> {
+        socket.try_join(room).map_err(|error| error.to_string())?;
+        Ok(Reply(()))
+    });
+    io.on("sendMessageToRoom", async |io: Io, room: String, data: Value| {
+        io.to(room.as_str()).emit("roomMessage", (&room, data));
+    });
+}
+
+/// Emits a number to everyone, once a second, until the server's runtime ends.
+pub(crate) async fn push(io: Io) {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    for number in 0u64.. {
+        second.tick().await;
+        io.volatile().emit("getServerMessage", number);
+    }
+}

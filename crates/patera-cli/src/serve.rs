@@ -1,0 +1,143 @@
+//! `patera serve`: the demo page and its events, on HTTP.
+
+use std::fmt;
+use std::future::{Future, IntoFuture as _};
+use std::io;
+use std::net::IpAddr;
+
+use axum::Router;
+use axum::routing::get;
+use clap::Args;
+use patera::{Config, Cors, Io};
+use tokio::net::TcpListener;
+use tracing::{info, warn};
+
+use crate::{demo, page};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Address to listen on; 0.0.0.0 lets other machines in
+    #[arg(long, default_value = "127.0.0.1", env = "PATERA_HOST")]
+    host: IpAddr,
+    /// Port to listen on; 0 takes any free one and prints it
+    #[arg(short, long, default_value_t = 3000, env = "PATERA_PORT")]
+    port: u16,
+    /// Path of the Socket.IO endpoint
+    #[arg(long, default_value = "/socket.io", value_name = "PATH", env = "PATERA_PATH")]
+    path: String,
+    /// Origin whose pages may read from this server (CORS); may be given several times, "*" is any
+    #[arg(long, value_name = "ORIGIN")]
+    cors_origin: Vec<String>,
+}
+
+/// Why the server did not start, or ended.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// The path is not one.
+    Path(String),
+    /// The address cannot be listened on.
+    Listen { host: IpAddr, port: u16, source: io::Error },
+    /// Serving failed.
+    Serve(io::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Path(path) => write!(f, "--path must begin with a slash and be more than one, not {path:?}"),
+            Error::Listen { host, port, source } => match source.kind() {
+                io::ErrorKind::AddrInUse => {
+                    write!(f, "port {port} on {host} is taken by another program; choose another one with --port")
+                }
+                io::ErrorKind::PermissionDenied => {
+                    write!(
+                        f,
+                        "port {port} may not be listened on without special rights; choose one from 1024 on with --port"
+                    )
+                }
+                io::ErrorKind::AddrNotAvailable => {
+                    write!(f, "{host} is no address of this machine; choose another one with --host")
+                }
+                _ => write!(f, "cannot listen on {host}, port {port}: {source}"),
+            },
+            Error::Serve(source) => write!(f, "cannot serve: {source}"),
+        }
+    }
+}
+
+/// Serves until Ctrl-C or SIGTERM, then lets clients and handlers finish.
+pub(crate) async fn run(options: &Options) -> Result<(), Error> {
+    let io = Io::with_config(config(options)?);
+    io.native("/ws");
+    demo::register(&io);
+    let Options { host, port, .. } = *options;
+    let listener = TcpListener::bind((host, port)).await.map_err(|source| Error::Listen { host, port, source })?;
+    let address = listener.local_addr().map_err(Error::Serve)?;
+    let app = Router::new().merge(page::router()).route("/healthz", get(async || "ok")).layer(io.layer());
+    println!("patera {} serves http://{address}/", env!("CARGO_PKG_VERSION"));
+    println!("  the page        http://{address}/          open it in two tabs");
+    println!("  Socket.IO       http://{address}{}/", options.path.trim_end_matches('/'));
+    println!("  plain WebSocket ws://{address}/ws          subprotocol patera.json, or none");
+    let push = tokio::spawn(demo::push(io.clone()));
+    let server = axum::serve(listener, app).with_graceful_shutdown(drain(io));
+    let served = server.into_future().await;
+    push.abort();
+    served.map_err(Error::Serve)
+}
+
+fn config(options: &Options) -> Result<Config, Error> {
+    if !options.path.starts_with('/') || options.path.trim_end_matches('/').is_empty() {
+        return Err(Error::Path(options.path.clone()));
+    }
+    let mut config = Config::default();
+    config.path.clone_from(&options.path);
+    config.cors = match &options.cors_origin[..] {
+        [] => None,
+        origins if origins.iter().any(|origin| origin == "*") => Some(Cors::any()),
+        origins => Some(Cors { credentials: true, ..Cors::origins(origins) }),
+    };
+    Ok(config)
+}
+
+/// Waits for a signal, then says goodbye to every client; a second signal ends the process at once.
+async fn drain(io: Io) {
+    signal().await;
+    let sessions = io.stats().sessions;
+    info!(sessions, "closing; once more ends at once");
+    tokio::spawn(async {
+        signal().await;
+        warn!("ended at once");
+        std::process::exit(130);
+    });
+    io.close().await;
+    info!("closed");
+}
+
+#[cfg(unix)]
+fn signal() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminate = signal(SignalKind::terminate());
+    async move {
+        match terminate {
+            Ok(mut terminate) => {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = tokio::signal::ctrl_c() => {}
+                }
+            }
+            Err(_) => wait_for_ctrl_c().await,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn signal() -> impl Future<Output = ()> {
+    wait_for_ctrl_c()
+}
+
+/// Where even that cannot be waited for, the server runs until it is killed.
+async fn wait_for_ctrl_c() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,31 @@
+//! Plain WebSockets and Socket.IO clients in one room.
+//!
+//! Run `cargo run -p examples --bin native_websocket`, then in any browser's console:
+//!
+//! ```js
+//! const ws = new WebSocket("ws://127.0.0.1:3000/ws?name=ada", "patera.json");
+//! ws.onmessage = ({ data }) => console.log(data);
+//! ws.onopen = () => ws.send(JSON.stringify({ event: "chat", args: ["hello"], ack: 1 }));
+//! ```
+
+use patera::{Io, Reply, Result, Socket, Value};
+
+#[tokio::main]
+async fn main() -> Result {
+    let io = Io::new();
+    // The URL's query is the `auth` of a plain WebSocket.
+    io.on_connection(async |socket: Socket, auth: Value| {
+        println!("{} is {}", socket.id(), auth["name"].as_str().unwrap_or("somebody"));
+        socket.join("lobby");
+    });
+    io.on("chat", async |io: Io, socket: Socket, text: String| {
+        io.to("lobby").emit("chat", (socket.id(), text));
+        Reply("sent")
+    });
+    // Without the subprotocol every text or binary message is the event `message`.
+    io.on("message", async |socket: Socket, message: Value| socket.emit("message", message));
+    io.native("/ws");
+    println!("listening on ws://127.0.0.1:3000/ws and http://127.0.0.1:3000/socket.io/");
+    io.listen("127.0.0.1:3000").await?;
+    Ok(())
+}

@@ -44,15 +44,9 @@ impl Handshake {
             let comma = if index == 0 { "" } else { "," };
             let _ = write!(out, "{comma}\"{transport}\"");
         }
-        let (interval, timeout) = (
-            self.ping_interval.as_millis(),
-            self.ping_timeout.as_millis(),
-        );
+        let (interval, timeout) = (self.ping_interval.as_millis(), self.ping_timeout.as_millis());
         let max = self.max_payload;
-        let _ = write!(
-            out,
-            "],\"pingInterval\":{interval},\"pingTimeout\":{timeout},\"maxPayload\":{max}}}"
-        );
+        let _ = write!(out, "],\"pingInterval\":{interval},\"pingTimeout\":{timeout},\"maxPayload\":{max}}}");
         out
     }
 
@@ -74,11 +68,7 @@ impl Handshake {
         };
         Ok(Handshake {
             sid: wire.sid,
-            upgrades: wire
-                .upgrades
-                .iter()
-                .filter_map(|name| name.parse().ok())
-                .collect(),
+            upgrades: wire.upgrades.iter().filter_map(|name| name.parse().ok()).collect(),
             ping_interval: interval(wire.ping_interval)?,
             ping_timeout: interval(wire.ping_timeout)?,
             max_payload,
@@ -146,10 +136,7 @@ mod tests {
 
     #[test]
     fn no_upgrades_is_an_empty_list() {
-        let handshake = Handshake {
-            upgrades: Vec::new(),
-            ..handshake()
-        };
+        let handshake = Handshake { upgrades: Vec::new(), ..handshake() };
         assert!(handshake.to_packet().contains(r#""upgrades":[],"#));
     }
 
@@ -166,7 +153,8 @@ mod tests {
 
     #[test]
     fn unknown_upgrades_and_keys_are_passed_over() {
-        let json = r#"{"sid":"a","upgrades":["__proto__","websocket"],"pingInterval":1000,"pingTimeout":1000,"x":[{}]}"#;
+        let json =
+            r#"{"sid":"a","upgrades":["__proto__","websocket"],"pingInterval":1000,"pingTimeout":1000,"x":[{}]}"#;
         let handshake = Handshake::parse(json).unwrap();
         assert_eq!(handshake.upgrades, [Transport::WebSocket]);
         assert_eq!(handshake.max_payload, MAX_PAYLOAD);
@@ -177,48 +165,22 @@ mod tests {
         check_refused("", HandshakeError::Json);
         check_refused("[]", HandshakeError::Json);
         check_refused(r#"{"sid":"a"}"#, HandshakeError::Json);
-        check_refused(
-            r#"{"sid":"a","pingInterval":"1","pingTimeout":1}"#,
-            HandshakeError::Json,
-        );
-        check_refused(
-            r#"{"sid":"a","pingInterval":1e400,"pingTimeout":1}"#,
-            HandshakeError::Json,
-        );
-        check_refused(
-            r#"{"sid":"a","sid":"b","pingInterval":1,"pingTimeout":1}"#,
-            HandshakeError::Json,
-        );
-        check_refused(
-            r#"{"sid":"","pingInterval":1,"pingTimeout":1}"#,
-            HandshakeError::Sid,
-        );
-        check_refused(
-            r#"{"sid":"a","pingInterval":-1,"pingTimeout":1}"#,
-            HandshakeError::Interval,
-        );
-        check_refused(
-            r#"{"sid":"a","pingInterval":1,"pingTimeout":1,"maxPayload":0}"#,
-            HandshakeError::MaxPayload,
-        );
+        check_refused(r#"{"sid":"a","pingInterval":"1","pingTimeout":1}"#, HandshakeError::Json);
+        check_refused(r#"{"sid":"a","pingInterval":1e400,"pingTimeout":1}"#, HandshakeError::Json);
+        check_refused(r#"{"sid":"a","sid":"b","pingInterval":1,"pingTimeout":1}"#, HandshakeError::Json);
+        check_refused(r#"{"sid":"","pingInterval":1,"pingTimeout":1}"#, HandshakeError::Sid);
+        check_refused(r#"{"sid":"a","pingInterval":-1,"pingTimeout":1}"#, HandshakeError::Interval);
+        check_refused(r#"{"sid":"a","pingInterval":1,"pingTimeout":1,"maxPayload":0}"#, HandshakeError::MaxPayload);
         let nested = format!(r#"{{"x":{}"#, "[".repeat(150_000));
         check_refused(&nested, HandshakeError::Json);
     }
 
     #[test]
     fn sid_length_is_bounded() {
-        let json = |bytes: usize| {
-            format!(
-                r#"{{"sid":"{}","pingInterval":1,"pingTimeout":1}}"#,
-                "a".repeat(bytes)
-            )
-        };
+        let json = |bytes: usize| format!(r#"{{"sid":"{}","pingInterval":1,"pingTimeout":1}}"#, "a".repeat(bytes));
         assert!(Handshake::parse(&json(SID_BYTES_MAX - 1)).is_ok());
         assert!(Handshake::parse(&json(SID_BYTES_MAX)).is_ok());
-        assert_eq!(
-            Handshake::parse(&json(SID_BYTES_MAX + 1)),
-            Err(HandshakeError::Sid)
-        );
+        assert_eq!(Handshake::parse(&json(SID_BYTES_MAX + 1)), Err(HandshakeError::Sid));
     }
 
     fn handshake() -> Handshake {
@@ -232,14 +194,9 @@ mod tests {
     }
 
     fn check_interval(milliseconds: &str, expected: Duration) {
-        let json =
-            format!(r#"{{"sid":"a","pingInterval":{milliseconds},"pingTimeout":{milliseconds}}}"#);
+        let json = format!(r#"{{"sid":"a","pingInterval":{milliseconds},"pingTimeout":{milliseconds}}}"#);
         let handshake = Handshake::parse(&json).unwrap();
-        assert_eq!(
-            (handshake.ping_interval, handshake.ping_timeout),
-            (expected, expected),
-            "{milliseconds}"
-        );
+        assert_eq!((handshake.ping_interval, handshake.ping_timeout), (expected, expected), "{milliseconds}");
     }
 
     fn check_refused(json: &str, error: HandshakeError) {

@@ -48,24 +48,12 @@ pub enum HeartbeatAction {
 impl Heartbeat {
     /// The side that pings: the first ping is due `interval` from now, a pong within `timeout` of it.
     pub fn new(interval: Duration, timeout: Duration, now: Instant) -> Self {
-        Heartbeat {
-            interval,
-            timeout,
-            state: State::Resting,
-            at: now + interval,
-            paused: false,
-        }
+        Heartbeat { interval, timeout, state: State::Resting, at: now + interval, paused: false }
     }
 
     /// The side that is pinged: the peer counts as gone when no ping came for `interval` + `timeout`.
     pub fn expecting(interval: Duration, timeout: Duration, now: Instant) -> Self {
-        Heartbeat {
-            interval,
-            timeout,
-            state: State::Expecting,
-            at: now + interval + timeout,
-            paused: false,
-        }
+        Heartbeat { interval, timeout, state: State::Expecting, at: now + interval + timeout, paused: false }
     }
 
     /// A pong came. One that nobody waits for changes nothing, so a flood of them cannot put off the next ping.
@@ -237,12 +225,7 @@ mod tests {
         Heartbeat::new(INTERVAL, TIMEOUT, at(0))
     }
 
-    fn check(
-        heartbeat: &mut Heartbeat,
-        now: u64,
-        action: Option<HeartbeatAction>,
-        next: Option<u64>,
-    ) {
+    fn check(heartbeat: &mut Heartbeat, now: u64, action: Option<HeartbeatAction>, next: Option<u64>) {
         assert_eq!(heartbeat.poll(at(now)), action, "at {now}");
         assert_eq!(heartbeat.poll_timeout(), next.map(at), "at {now}");
     }

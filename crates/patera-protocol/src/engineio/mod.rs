@@ -9,6 +9,7 @@
 //! | [`heartbeat`](Heartbeat) | who pings when, and when the peer counts as gone |
 //! | [`upgrade`](ProbeRefused) | from long-polling to WebSocket |
 //! | [`session`](Session) | the state machine over all of them |
+//! | [`event`](SessionEvent) | what the session says: packets to send, what happened, why it ended |
 //! | [`config`](SessionConfig) | intervals, timeouts and limits |
 //!
 //! # Terms
@@ -31,6 +32,7 @@
 //! | shell | the code around a state machine that owns sockets and timers |
 
 mod config;
+mod event;
 mod handshake;
 mod heartbeat;
 mod packet;
@@ -40,9 +42,10 @@ mod session;
 mod upgrade;
 
 pub use config::SessionConfig;
+pub use event::{CloseReason, SessionEvent, Transmit};
 pub use handshake::{Handshake, HandshakeError};
 pub use heartbeat::{Heartbeat, HeartbeatAction};
 pub use packet::{Message, Packet, PacketError, Transport, UnknownTransport, Version};
 pub use request::{Query, RequestError};
-pub use session::{CloseReason, Session, SessionEvent, Transmit};
+pub use session::Session;
 pub use upgrade::ProbeRefused;

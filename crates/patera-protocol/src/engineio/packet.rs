@@ -154,9 +154,7 @@ impl<'a> Packet<'a> {
             return Packet::decode(text);
         };
         scratch.clear();
-        STANDARD
-            .decode_vec(encoded, scratch)
-            .map_err(|_| PacketError::Base64)?;
+        STANDARD.decode_vec(encoded, scratch).map_err(|_| PacketError::Base64)?;
         Ok(Packet::Message(Message::Binary(scratch)))
     }
 
@@ -184,9 +182,7 @@ pub(super) fn encode_base64(bytes: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     let encoded = bytes.len().div_ceil(3) * 4;
     out.resize(start + encoded, 0);
-    let written = STANDARD
-        .encode_slice(bytes, &mut out[start..])
-        .expect("four bytes for every three begun");
+    let written = STANDARD.encode_slice(bytes, &mut out[start..]).expect("four bytes for every three begun");
     debug_assert_eq!(written, encoded);
 }
 
@@ -274,21 +270,13 @@ mod tests {
 
     fn check(text: &str, packet: Packet<'_>) {
         let mut scratch = b"old".to_vec();
-        assert_eq!(
-            Packet::decode_with(text, &mut scratch),
-            Ok(packet),
-            "{text}"
-        );
+        assert_eq!(Packet::decode_with(text, &mut scratch), Ok(packet), "{text}");
         let mut out = b"before".to_vec();
         packet.encode_text(&mut out);
         assert_eq!(String::from_utf8(out).unwrap(), format!("before{text}"));
     }
 
     fn check_refused(text: &str, error: PacketError) {
-        assert_eq!(
-            Packet::decode_with(text, &mut Vec::new()),
-            Err(error),
-            "{text:?}"
-        );
+        assert_eq!(Packet::decode_with(text, &mut Vec::new()), Err(error), "{text:?}");
     }
 }

@@ -40,12 +40,7 @@ impl<'a> Decoder<'a> {
             return Err(PayloadError::Empty);
         }
         let text = simdutf8::basic::from_utf8(body).map_err(|_| PayloadError::Utf8)?;
-        Ok(Decoder {
-            rest: Some(text),
-            scratch: Vec::new(),
-            controls_left: max,
-            controls_max: max,
-        })
+        Ok(Decoder { rest: Some(text), scratch: Vec::new(), controls_left: max, controls_max: max })
     }
 
     /// The next packet, or `None` at the end.
@@ -66,9 +61,7 @@ impl<'a> Decoder<'a> {
         };
         if !matches!(packet, Packet::Message(_)) {
             if self.controls_left == 0 {
-                return Some(Err(PayloadError::TooManyControlPackets {
-                    max: self.controls_max,
-                }));
+                return Some(Err(PayloadError::TooManyControlPackets { max: self.controls_max }));
             }
             self.controls_left -= 1;
         }
@@ -92,10 +85,7 @@ impl Encoder {
 
     /// An empty body with room for so many bytes.
     pub fn with_capacity(bytes: usize) -> Self {
-        Encoder {
-            body: Vec::with_capacity(bytes),
-            any: false,
-        }
+        Encoder { body: Vec::with_capacity(bytes), any: false }
     }
 
     /// Appends a packet that is already text, with its type digit: `4hello`.
@@ -173,9 +163,7 @@ impl error::Error for PayloadError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
             PayloadError::Packet(error) => Some(error),
-            PayloadError::Empty
-            | PayloadError::Utf8
-            | PayloadError::TooManyControlPackets { .. } => None,
+            PayloadError::Empty | PayloadError::Utf8 | PayloadError::TooManyControlPackets { .. } => None,
         }
     }
 }
@@ -188,16 +176,8 @@ mod tests {
     #[test]
     fn packets_are_split_at_the_separator() {
         check("4hello", &[text("hello")], Ok(()));
-        check(
-            "4hello\x1e2\x1e4world",
-            &[text("hello"), Packet::Ping(""), text("world")],
-            Ok(()),
-        );
-        check(
-            "bAQIDBA==\x1ebBQ==",
-            &[binary(&[1, 2, 3, 4]), binary(&[5])],
-            Ok(()),
-        );
+        check("4hello\x1e2\x1e4world", &[text("hello"), Packet::Ping(""), text("world")], Ok(()));
+        check("bAQIDBA==\x1ebBQ==", &[binary(&[1, 2, 3, 4]), binary(&[5])], Ok(()));
     }
 
     #[test]
@@ -206,16 +186,8 @@ mod tests {
         check("\x1e", &[], empty);
         check("4a\x1e", &[text("a")], empty);
         check("4a\x1e\x1e4b", &[text("a")], empty);
-        check(
-            "4a\x1e7\x1e4b",
-            &[text("a")],
-            Err(PayloadError::Packet(PacketError::UnknownType(b'7'))),
-        );
-        check(
-            "bAQI\x1e4b",
-            &[],
-            Err(PayloadError::Packet(PacketError::Base64)),
-        );
+        check("4a\x1e7\x1e4b", &[text("a")], Err(PayloadError::Packet(PacketError::UnknownType(b'7'))));
+        check("bAQI\x1e4b", &[], Err(PayloadError::Packet(PacketError::Base64)));
     }
 
     #[test]
@@ -223,33 +195,16 @@ mod tests {
         let max = CONTROL_PACKETS_MAX;
         let body = |controls: usize| ["3"].repeat(controls).join("\x1e") + "\x1e4a";
         let pongs = |count: usize| vec![Packet::Pong(""); count];
-        check(
-            &body(max - 1),
-            &[pongs(max - 1), vec![text("a")]].concat(),
-            Ok(()),
-        );
+        check(&body(max - 1), &[pongs(max - 1), vec![text("a")]].concat(), Ok(()));
         check(&body(max), &[pongs(max), vec![text("a")]].concat(), Ok(()));
-        check(
-            &body(max + 1),
-            &pongs(max),
-            Err(PayloadError::TooManyControlPackets { max }),
-        );
+        check(&body(max + 1), &pongs(max), Err(PayloadError::TooManyControlPackets { max }));
     }
 
     #[test]
     fn what_is_not_text_is_refused() {
         assert_eq!(Decoder::new(b"").unwrap_err(), PayloadError::Empty);
-        for body in [
-            &b"42\xff\xfe"[..],
-            b"42\xe2\x82",
-            b"42\xed\xa0\x80",
-            b"42\xf8\x88\x80\x80\x80",
-        ] {
-            assert_eq!(
-                Decoder::new(body).unwrap_err(),
-                PayloadError::Utf8,
-                "{body:x?}"
-            );
+        for body in [&b"42\xff\xfe"[..], b"42\xe2\x82", b"42\xed\xa0\x80", b"42\xf8\x88\x80\x80\x80"] {
+            assert_eq!(Decoder::new(body).unwrap_err(), PayloadError::Utf8, "{body:x?}");
         }
     }
 

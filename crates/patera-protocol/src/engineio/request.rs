@@ -64,10 +64,7 @@ impl<'a> Query<'a> {
     /// # Errors
     /// `UnknownTransport` unless it is one of ours by its exact name.
     pub fn transport(&self) -> Result<Transport, RequestError> {
-        let name = self
-            .transport
-            .as_deref()
-            .ok_or(RequestError::UnknownTransport)?;
+        let name = self.transport.as_deref().ok_or(RequestError::UnknownTransport)?;
         name.parse().map_err(|_| RequestError::UnknownTransport)
     }
 }
@@ -94,16 +91,11 @@ fn decode(text: &str) -> Cow<'_, str> {
             _ => out.push(byte),
         }
     }
-    Cow::Owned(
-        String::from_utf8(out)
-            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
-    )
+    Cow::Owned(String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 /// The ways to refuse a request; each has its code, status and exact body.
@@ -190,8 +182,7 @@ mod tests {
 
     #[test]
     fn our_parameters_are_decoded_and_others_passed_over() {
-        let query =
-            Query::parse("EIO=4&transport=polling&sid=a%2Fb+c&t=x&t=y&b64=1&token=%ff").unwrap();
+        let query = Query::parse("EIO=4&transport=polling&sid=a%2Fb+c&t=x&t=y&b64=1&token=%ff").unwrap();
         assert_eq!(query.eio.as_deref(), Some("4"));
         assert_eq!(query.transport(), Ok(Transport::Polling));
         assert_eq!(query.sid.as_deref(), Some("a/b c"));
@@ -202,112 +193,45 @@ mod tests {
 
     #[test]
     fn a_parameter_of_ours_stands_once() {
-        for query in [
-            "EIO=4&EIO=4",
-            "transport=polling&transport=websocket",
-            "sid=a&s%69d=b",
-            "b64=1&b64=1",
-        ] {
-            assert_eq!(
-                Query::parse(query),
-                Err(RequestError::BadRequest),
-                "{query}"
-            );
+        for query in ["EIO=4&EIO=4", "transport=polling&transport=websocket", "sid=a&s%69d=b", "b64=1&b64=1"] {
+            assert_eq!(Query::parse(query), Err(RequestError::BadRequest), "{query}");
         }
     }
 
     #[test]
     fn only_exactly_4_is_version_4() {
         assert_eq!(Query::parse("EIO=4").unwrap().version(), Ok(Version::V4));
-        for query in [
-            "",
-            "EIO",
-            "EIO=",
-            "EIO=3",
-            "EIO=-1",
-            "EIO=4.0",
-            "EIO=04",
-            "EIO=%D9%A4",
-            "EIO=4%00",
-            "EIO=4+",
-        ] {
+        for query in ["", "EIO", "EIO=", "EIO=3", "EIO=-1", "EIO=4.0", "EIO=04", "EIO=%D9%A4", "EIO=4%00", "EIO=4+"] {
             let version = Query::parse(query).unwrap().version();
-            assert_eq!(
-                version,
-                Err(RequestError::UnsupportedProtocolVersion),
-                "{query}"
-            );
+            assert_eq!(version, Err(RequestError::UnsupportedProtocolVersion), "{query}");
         }
     }
 
     #[test]
     fn unknown_transports_are_refused() {
-        for query in [
-            "",
-            "transport=",
-            "transport=webtransport",
-            "transport=__proto__",
-            "transport=Polling",
-        ] {
-            assert_eq!(
-                Query::parse(query).unwrap().transport(),
-                Err(RequestError::UnknownTransport),
-                "{query}"
-            );
+        for query in ["", "transport=", "transport=webtransport", "transport=__proto__", "transport=Polling"] {
+            assert_eq!(Query::parse(query).unwrap().transport(), Err(RequestError::UnknownTransport), "{query}");
         }
     }
 
     #[test]
     fn broken_escapes_stand_for_themselves() {
-        for (text, expected) in [
-            ("%", "%"),
-            ("%4", "%4"),
-            ("%zz", "%zz"),
-            ("%25", "%"),
-            ("%%41", "%A"),
-            ("%ff", "\u{fffd}"),
-        ] {
+        for (text, expected) in
+            [("%", "%"), ("%4", "%4"), ("%zz", "%zz"), ("%25", "%"), ("%%41", "%A"), ("%ff", "\u{fffd}")]
+        {
             assert_eq!(decode(text), expected, "{text}");
         }
     }
 
     #[test]
     fn bodies_are_those_of_the_reference() {
-        check(
-            RequestError::UnknownTransport,
-            400,
-            r#"{"code":0,"message":"Transport unknown"}"#,
-        );
-        check(
-            RequestError::UnknownSid,
-            400,
-            r#"{"code":1,"message":"Session ID unknown"}"#,
-        );
-        check(
-            RequestError::BadHandshakeMethod,
-            400,
-            r#"{"code":2,"message":"Bad handshake method"}"#,
-        );
-        check(
-            RequestError::BadRequest,
-            400,
-            r#"{"code":3,"message":"Bad request"}"#,
-        );
-        check(
-            RequestError::forbidden(),
-            403,
-            r#"{"code":4,"message":"Forbidden"}"#,
-        );
-        check(
-            RequestError::Forbidden("no \"way\"\n".into()),
-            403,
-            r#"{"code":4,"message":"no \"way\"\n"}"#,
-        );
-        check(
-            RequestError::UnsupportedProtocolVersion,
-            400,
-            r#"{"code":5,"message":"Unsupported protocol version"}"#,
-        );
+        check(RequestError::UnknownTransport, 400, r#"{"code":0,"message":"Transport unknown"}"#);
+        check(RequestError::UnknownSid, 400, r#"{"code":1,"message":"Session ID unknown"}"#);
+        check(RequestError::BadHandshakeMethod, 400, r#"{"code":2,"message":"Bad handshake method"}"#);
+        check(RequestError::BadRequest, 400, r#"{"code":3,"message":"Bad request"}"#);
+        check(RequestError::forbidden(), 403, r#"{"code":4,"message":"Forbidden"}"#);
+        check(RequestError::Forbidden("no \"way\"\n".into()), 403, r#"{"code":4,"message":"no \"way\"\n"}"#);
+        check(RequestError::UnsupportedProtocolVersion, 400, r#"{"code":5,"message":"Unsupported protocol version"}"#);
     }
 
     fn check(error: RequestError, status: u16, body: &str) {

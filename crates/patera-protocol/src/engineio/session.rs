@@ -1,15 +1,11 @@
 //! One Engine.IO session, of both roles: state, heartbeat and upgrade in one machine. It holds no message: what is to
 //! be sent waits in the shell's outbox. EIO 4.
 
-use std::{
-    fmt,
-    time::{Duration, Instant},
-};
-
-use serde::{Serialize, Serializer};
+use std::time::{Duration, Instant};
 
 use super::{
     config::SessionConfig,
+    event::{CloseReason, SessionEvent, Transmit},
     handshake::Handshake,
     heartbeat::{Heartbeat, HeartbeatAction},
     packet::{Message, Packet, Transport},
@@ -86,13 +82,7 @@ impl Session {
         Session::new(Role::Client, State::Opening, transport, config, heartbeat)
     }
 
-    fn new(
-        role: Role,
-        state: State,
-        transport: Transport,
-        config: &SessionConfig,
-        heartbeat: Heartbeat,
-    ) -> Session {
+    fn new(role: Role, state: State, transport: Transport, config: &SessionConfig, heartbeat: Heartbeat) -> Session {
         Session {
             role,
             state,
@@ -175,11 +165,7 @@ impl Session {
     /// probe, which fails. One that was given up before is nothing.
     pub fn handle_transport_closed(&mut self, transport: Transport, error: bool) {
         if self.transport == transport {
-            self.end(if error {
-                CloseReason::TransportError
-            } else {
-                CloseReason::TransportClose
-            });
+            self.end(if error { CloseReason::TransportError } else { CloseReason::TransportClose });
         } else if !self.upgrade.is_idle() {
             self.upgrade = Upgrade::Idle;
             self.fail_upgrade();
@@ -232,9 +218,7 @@ impl Session {
     /// The next thing to know.
     pub fn poll_event(&mut self) -> Option<SessionEvent> {
         Some(match take_lowest(&mut self.events)? {
-            OPENED => {
-                SessionEvent::Opened(self.handshake.take().expect("set together with the bit"))
-            }
+            OPENED => SessionEvent::Opened(self.handshake.take().expect("set together with the bit")),
             UPGRADING => SessionEvent::Upgrading,
             UPGRADED => SessionEvent::Upgraded,
             UPGRADE_FAILED => SessionEvent::UpgradeFailed,
@@ -286,12 +270,7 @@ impl Session {
         self.transport
     }
 
-    fn handle_control(
-        &mut self,
-        transport: Transport,
-        packet: Packet<'_>,
-        now: Instant,
-    ) -> Result<(), CloseReason> {
+    fn handle_control(&mut self, transport: Transport, packet: Packet<'_>, now: Instant) -> Result<(), CloseReason> {
         if self.state == State::Closed {
             return Ok(());
         }
@@ -316,36 +295,23 @@ impl Session {
         }
     }
 
-    fn handle_server_control(
-        &mut self,
-        packet: Packet<'_>,
-        now: Instant,
-    ) -> Result<(), CloseReason> {
+    fn handle_server_control(&mut self, packet: Packet<'_>, now: Instant) -> Result<(), CloseReason> {
         match packet {
             Packet::Pong(_) => self.heartbeat.handle_pong(now),
             // Revision 4: only the server pings.
             Packet::Ping(_) => return Err(self.violate(CloseReason::TransportError)),
-            Packet::Open(_)
-            | Packet::Upgrade
-            | Packet::Noop
-            | Packet::Close
-            | Packet::Message(_) => {
+            Packet::Open(_) | Packet::Upgrade | Packet::Noop | Packet::Close | Packet::Message(_) => {
                 self.heartbeat.handle_activity(now);
             }
         }
         Ok(())
     }
 
-    fn handle_client_control(
-        &mut self,
-        packet: Packet<'_>,
-        now: Instant,
-    ) -> Result<(), CloseReason> {
+    fn handle_client_control(&mut self, packet: Packet<'_>, now: Instant) -> Result<(), CloseReason> {
         match (self.state, packet) {
             (State::Opening, Packet::Open(json)) => match Handshake::parse(json) {
                 Ok(handshake) => {
-                    self.heartbeat =
-                        Heartbeat::expecting(handshake.ping_interval, handshake.ping_timeout, now);
+                    self.heartbeat = Heartbeat::expecting(handshake.ping_interval, handshake.ping_timeout, now);
                     self.state = State::Open;
                     self.handshake = Some(Box::new(handshake));
                     self.events |= OPENED;
@@ -410,84 +376,6 @@ fn take_lowest(bits: &mut u8) -> Option<u8> {
     let lowest = *bits & bits.wrapping_neg();
     *bits &= !lowest;
     (lowest != 0).then_some(lowest)
-}
-
-/// A packet that the session wants sent.
-///
-/// What is for the main transport goes into the outbox, behind the messages that wait there, and leaves over whichever
-/// transport is the main one by then. What is for a probe is sent at once. A [`Packet::Noop`] for long-polling answers
-/// the GET that waits, if one does and there is nothing else to answer it with; else it is dropped. A
-/// [`Packet::Close`] for a WebSocket is a close frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Transmit {
-    /// Where it goes.
-    pub transport: Transport,
-    /// What goes.
-    pub packet: Packet<'static>,
-}
-
-/// What has happened to a session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SessionEvent {
-    /// Client: the open packet came.
-    Opened(Box<Handshake>),
-    /// The probe was answered. A client stops polling, keeps new messages back, and calls
-    /// [`Session::handle_polling_paused`] when no request is on its way.
-    Upgrading,
-    /// The WebSocket is the main transport. A server answers a GET that still waits with a noop, and sends its outbox on
-    /// the WebSocket from here on.
-    Upgraded,
-    /// The probe is over: close its WebSocket; polling goes on.
-    UpgradeFailed,
-    /// The session has ended, once, for this reason. A probe ends with it.
-    Closed(CloseReason),
-}
-
-/// Why a session ended; the strings are those of the reference implementation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum CloseReason {
-    /// The transport failed, or the peer broke the rules of the transport.
-    TransportError,
-    /// The transport ended, or the peer sent a close packet.
-    TransportClose,
-    /// The peer was silent for too long.
-    PingTimeout,
-    /// We closed it.
-    ForcedClose,
-    /// The peer sent what is no packet.
-    ParseError,
-    /// The server ends.
-    ServerShuttingDown,
-    /// The server closed it while it could not tell the client.
-    ForcedServerClose,
-}
-
-impl CloseReason {
-    /// `transport error`, `transport close`, `ping timeout`, `forced close`, `parse error`, `server shutting down` or
-    /// `forced server close`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            CloseReason::TransportError => "transport error",
-            CloseReason::TransportClose => "transport close",
-            CloseReason::PingTimeout => "ping timeout",
-            CloseReason::ForcedClose => "forced close",
-            CloseReason::ParseError => "parse error",
-            CloseReason::ServerShuttingDown => "server shutting down",
-            CloseReason::ForcedServerClose => "forced server close",
-        }
-    }
-}
-
-impl fmt::Display for CloseReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl Serialize for CloseReason {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
 }
 
 #[cfg(test)]

@@ -50,17 +50,11 @@ impl Upgrade {
     /// A packet came on the probe.
     pub(super) fn handle_packet(&mut self, packet: Packet<'_>, now: Instant) -> Step {
         let (next, step) = match (&*self, packet) {
-            (&Upgrade::Opened { deadline }, Packet::Ping("probe")) => (
-                Upgrade::Probed {
-                    deadline,
-                    noop_at: now + NOOP_INTERVAL,
-                },
-                Step::Answer,
-            ),
-            (Upgrade::Probed { .. }, Packet::Upgrade) => (Upgrade::Idle, Step::Complete),
-            (&Upgrade::Probing { deadline }, Packet::Pong("probe")) => {
-                (Upgrade::Pausing { deadline }, Step::Pause)
+            (&Upgrade::Opened { deadline }, Packet::Ping("probe")) => {
+                (Upgrade::Probed { deadline, noop_at: now + NOOP_INTERVAL }, Step::Answer)
             }
+            (Upgrade::Probed { .. }, Packet::Upgrade) => (Upgrade::Idle, Step::Complete),
+            (&Upgrade::Probing { deadline }, Packet::Pong("probe")) => (Upgrade::Pausing { deadline }, Step::Pause),
             _ => (Upgrade::Idle, Step::Fail),
         };
         *self = next;
@@ -92,10 +86,7 @@ impl Upgrade {
                 *noop_at = now + NOOP_INTERVAL;
                 Some(Step::Release)
             }
-            Upgrade::Opened { .. }
-            | Upgrade::Probed { .. }
-            | Upgrade::Probing { .. }
-            | Upgrade::Pausing { .. } => None,
+            Upgrade::Opened { .. } | Upgrade::Probed { .. } | Upgrade::Probing { .. } | Upgrade::Pausing { .. } => None,
         }
     }
 
@@ -104,9 +95,9 @@ impl Upgrade {
         match *self {
             Upgrade::Idle => None,
             Upgrade::Probed { deadline, noop_at } => Some(deadline.min(noop_at)),
-            Upgrade::Opened { deadline }
-            | Upgrade::Probing { deadline }
-            | Upgrade::Pausing { deadline } => Some(deadline),
+            Upgrade::Opened { deadline } | Upgrade::Probing { deadline } | Upgrade::Pausing { deadline } => {
+                Some(deadline)
+            }
         }
     }
 }

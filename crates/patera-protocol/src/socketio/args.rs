@@ -26,18 +26,12 @@ pub struct Args<'a> {
 
 impl<'a> Args<'a> {
     pub(super) fn new(values: RawValues<'a>, attachments: &'a [Bytes]) -> Self {
-        Args {
-            values,
-            attachments,
-        }
+        Args { values, attachments }
     }
 
     /// The payload of a CONNECT or CONNECT_ERROR as if it were an only argument, so that it is decoded the same way.
     pub fn from_raw(payload: Option<&'a RawValue>) -> Self {
-        Args {
-            values: payload.into_iter().collect(),
-            attachments: &[],
-        }
+        Args { values: payload.into_iter().collect(), attachments: &[] }
     }
 
     /// How many there are.
@@ -75,12 +69,10 @@ impl<'a> Args<'a> {
     /// The argument is missing, or is no `T`.
     pub fn decode<T: DeserializeOwned>(&self, index: usize) -> Result<T, ArgumentError> {
         let raw = self.get(index);
-        de::from_raw(raw.unwrap_or(RawValue::NULL), self.attachments).map_err(|source| {
-            ArgumentError {
-                index,
-                missing: raw.is_none(),
-                source,
-            }
+        de::from_raw(raw.unwrap_or(RawValue::NULL), self.attachments).map_err(|source| ArgumentError {
+            index,
+            missing: raw.is_none(),
+            source,
         })
     }
 
@@ -90,13 +82,7 @@ impl<'a> Args<'a> {
     /// It holds what no value can: half a surrogate pair, or a number beyond the range of floats.
     pub fn value(&self, index: usize) -> Result<Value, ArgumentError> {
         let raw = self.get(index).unwrap_or(RawValue::NULL);
-        de::from_raw_with(
-            raw,
-            ValueSeed {
-                attachments: self.attachments,
-            },
-        )
-        .map_err(|source| ArgumentError {
+        de::from_raw_with(raw, ValueSeed { attachments: self.attachments }).map_err(|source| ArgumentError {
             index,
             missing: false,
             source,
@@ -122,10 +108,7 @@ pub struct OwnedArgs {
 impl OwnedArgs {
     /// The same arguments, borrowed.
     pub fn as_args(&self) -> Args<'_> {
-        Args {
-            values: self.values.iter().map(|raw| &**raw).collect(),
-            attachments: &self.attachments,
-        }
+        Args { values: self.values.iter().map(|raw| &**raw).collect(), attachments: &self.attachments }
     }
 
     /// Decodes an acknowledgement: a tuple takes all arguments (missing ones are `null`), `()` none, any other type the
@@ -136,17 +119,9 @@ impl OwnedArgs {
     pub fn decode_answer<T: DeserializeOwned>(&self) -> Result<T, ArgumentError> {
         let args = self.as_args();
         let at = Cell::new(0);
-        T::deserialize(Answer {
-            args: &args,
-            at: &at,
-        })
-        .map_err(|source| {
+        T::deserialize(Answer { args: &args, at: &at }).map_err(|source| {
             let index = at.get();
-            ArgumentError {
-                index,
-                missing: index >= args.len(),
-                source,
-            }
+            ArgumentError { index, missing: index >= args.len(), source }
         })
     }
 }
@@ -189,15 +164,8 @@ impl<'de> Deserializer<'de> for Answer<'_, 'de> {
         visitor.visit_unit()
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(
-        self,
-        _: usize,
-        visitor: V,
-    ) -> serde_json::Result<V::Value> {
-        visitor.visit_seq(Several {
-            answer: self,
-            started: false,
-        })
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> serde_json::Result<V::Value> {
+        visitor.visit_seq(Several { answer: self, started: false })
     }
 
     deserialize_first! {
@@ -222,10 +190,7 @@ struct Several<'a, 'de> {
 impl<'de> SeqAccess<'de> for Several<'_, 'de> {
     type Error = serde_json::Error;
 
-    fn next_element_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> serde_json::Result<Option<S::Value>> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> serde_json::Result<Option<S::Value>> {
         if std::mem::replace(&mut self.started, true) {
             self.answer.at.set(self.answer.at.get() + 1);
         }

@@ -9,11 +9,11 @@ use serde_json::value::RawValue;
 use super::{
     args::Args,
     config::ConnectionConfig,
-    de,
     error::{ConnectError, Error, Limit},
     json,
     namespaces::{Namespaces, Slot, Status},
     packet::{Header, Kind},
+    placeholder,
 };
 use crate::engineio::Message;
 
@@ -125,12 +125,7 @@ impl Connection {
     }
 
     fn new(config: Arc<ConnectionConfig>, role: Role) -> Self {
-        Connection {
-            config,
-            role,
-            namespaces: Namespaces::default(),
-            binary: None,
-        }
+        Connection { config, role, namespaces: Namespaces::default(), binary: None }
     }
 
     /// One Engine.IO message. `None` when there is nothing to do: attachments are missing, or it was for a namespace
@@ -139,11 +134,7 @@ impl Connection {
     ///
     /// # Errors
     /// The peer broke the protocol or a limit: close the connection.
-    pub fn handle_message<'a>(
-        &'a mut self,
-        message: Message<'a>,
-        now: Instant,
-    ) -> Result<Option<Incoming<'a>>, Error> {
+    pub fn handle_message<'a>(&'a mut self, message: Message<'a>, now: Instant) -> Result<Option<Incoming<'a>>, Error> {
         let complete = match (&self.binary, message) {
             (Some(binary), Message::Text(_)) if binary.missing > 0 => {
                 return Err(Error::UnexpectedText);
@@ -152,9 +143,7 @@ impl Connection {
                 self.binary = None;
                 return self.handle_text(text, now);
             }
-            (Some(binary), Message::Binary(data)) if binary.missing > 0 => {
-                self.handle_attachment(data)?
-            }
+            (Some(binary), Message::Binary(data)) if binary.missing > 0 => self.handle_attachment(data)?,
             (_, Message::Binary(_)) => return Err(Error::UnexpectedBinary),
         };
         if complete { self.assembled() } else { Ok(None) }
@@ -162,9 +151,7 @@ impl Connection {
 
     /// When attachments that are missing will have taken too long.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.binary
-            .as_deref()
-            .and_then(|binary| (binary.missing > 0).then_some(binary.deadline))
+        self.binary.as_deref().and_then(|binary| (binary.missing > 0).then_some(binary.deadline))
     }
 
     /// Time has passed; harmless if nothing is due.
@@ -234,9 +221,7 @@ impl Connection {
             Some((_, Status::Left)) => Status::Reconnecting,
             Some((_, Status::Refused)) | None => Status::Connecting,
         };
-        self.namespaces
-            .enter(namespace, status, self.config.namespaces_max)
-            .ok_or(ConnectError::TooMany)
+        self.namespaces.enter(namespace, status, self.config.namespaces_max).ok_or(ConnectError::TooMany)
     }
 
     /// The name of a namespace that is connecting, connected or just left; empty for a slot that is free.
@@ -244,11 +229,7 @@ impl Connection {
         self.namespaces.name(slot).unwrap_or("")
     }
 
-    fn handle_text<'a>(
-        &'a mut self,
-        text: &'a str,
-        now: Instant,
-    ) -> Result<Option<Incoming<'a>>, Error> {
+    fn handle_text<'a>(&'a mut self, text: &'a str, now: Instant) -> Result<Option<Incoming<'a>>, Error> {
         let header = Header::parse(text, &self.config)?;
         match header.kind {
             Kind::Event | Kind::Ack => self.handle_data(header, now),
@@ -271,15 +252,8 @@ impl Connection {
         let auth = json::object(header.json, &self.config)?;
         let max = self.config.namespaces_max;
         let slot = self.namespaces.enter(namespace, Status::Connecting, max);
-        let slot = slot.ok_or(Error::Limit {
-            what: Limit::Namespaces,
-            max,
-        })?;
-        Ok(Some(Incoming::Connect {
-            slot,
-            namespace,
-            auth,
-        }))
+        let slot = slot.ok_or(Error::Limit { what: Limit::Namespaces, max })?;
+        Ok(Some(Incoming::Connect { slot, namespace, auth }))
     }
 
     fn handle_connected<'a>(&mut self, header: Header<'a>) -> Result<Option<Incoming<'a>>, Error> {
@@ -288,11 +262,7 @@ impl Connection {
         match self.namespaces.find(namespace) {
             Some((slot, Status::Connecting | Status::Reconnecting)) => {
                 self.namespaces.set(slot, Status::Connected);
-                Ok(Some(Incoming::Connected {
-                    slot,
-                    namespace,
-                    payload,
-                }))
+                Ok(Some(Incoming::Connected { slot, namespace, payload }))
             }
             Some((_, Status::Connected)) => Err(Error::AlreadyConnected),
             Some((_, Status::Left)) => Ok(None),
@@ -300,20 +270,13 @@ impl Connection {
         }
     }
 
-    fn handle_connect_error<'a>(
-        &mut self,
-        header: Header<'a>,
-    ) -> Result<Option<Incoming<'a>>, Error> {
+    fn handle_connect_error<'a>(&mut self, header: Header<'a>) -> Result<Option<Incoming<'a>>, Error> {
         let namespace = header.namespace;
         let payload = json::object_or_text(header.json, &self.config)?;
         match self.namespaces.find(namespace) {
             Some((slot, Status::Connecting | Status::Reconnecting)) => {
                 self.namespaces.free(slot);
-                Ok(Some(Incoming::ConnectError {
-                    slot,
-                    namespace,
-                    payload,
-                }))
+                Ok(Some(Incoming::ConnectError { slot, namespace, payload }))
             }
             Some((_, Status::Left)) => Ok(None),
             Some((_, Status::Connected | Status::Refused)) | None => Err(Error::NotConnected),
@@ -340,11 +303,7 @@ impl Connection {
     }
 
     /// An event or an acknowledgement, or the header of one.
-    fn handle_data<'a>(
-        &'a mut self,
-        header: Header<'a>,
-        now: Instant,
-    ) -> Result<Option<Incoming<'a>>, Error> {
+    fn handle_data<'a>(&'a mut self, header: Header<'a>, now: Instant) -> Result<Option<Incoming<'a>>, Error> {
         let (slot, passed_over) = match self.namespaces.find(header.namespace) {
             Some((slot, Status::Connected)) => (slot, false),
             // A server may greet before it answers the CONNECT; a client keeps that until it is connected.
@@ -354,35 +313,21 @@ impl Connection {
                 return Err(Error::NotConnected);
             }
         };
-        let incoming = read(
-            slot,
-            header.kind,
-            header.ack,
-            header.json,
-            &[],
-            &self.config,
-        )?;
+        let incoming = read(slot, header.kind, header.ack, header.json, &[], &self.config)?;
         if header.attachments == 0 {
             return Ok((!passed_over).then_some(incoming));
         }
         let (Incoming::Event { args, .. } | Incoming::Ack { args, .. }) = incoming else {
             unreachable!("only events and acknowledgements have attachments");
         };
-        if !args
-            .iter()
-            .all(|raw| de::placeholders_are_legal(raw, header.attachments))
-        {
+        if !args.iter().all(|raw| placeholder::placeholders_are_legal(raw, header.attachments)) {
             return Err(Error::IllegalPlaceholder);
         }
         self.binary = Some(Box::new(Binary {
             slot,
             kind: header.kind,
             ack: header.ack,
-            json: if passed_over {
-                String::new()
-            } else {
-                header.json.to_owned()
-            },
+            json: if passed_over { String::new() } else { header.json.to_owned() },
             attachments: Vec::new(),
             missing: header.attachments,
             bytes: 0,
@@ -394,17 +339,11 @@ impl Connection {
 
     /// Takes one attachment; whether it was the last.
     fn handle_attachment(&mut self, data: &[u8]) -> Result<bool, Error> {
-        let binary = self
-            .binary
-            .as_deref_mut()
-            .expect("the caller has seen that attachments are missing");
+        let binary = self.binary.as_deref_mut().expect("the caller has seen that attachments are missing");
         let max = self.config.attachments_bytes_max;
         binary.bytes = binary.bytes.saturating_add(data.len());
         if binary.bytes > max {
-            return Err(Error::Limit {
-                what: Limit::AttachmentsBytes,
-                max,
-            });
+            return Err(Error::Limit { what: Limit::AttachmentsBytes, max });
         }
         binary.missing -= 1;
         if !binary.discarded {
@@ -414,22 +353,11 @@ impl Connection {
     }
 
     fn assembled(&mut self) -> Result<Option<Incoming<'_>>, Error> {
-        let binary = self
-            .binary
-            .as_deref()
-            .expect("its last attachment has just come");
+        let binary = self.binary.as_deref().expect("its last attachment has just come");
         if binary.discarded {
             return Ok(None);
         }
-        read(
-            binary.slot,
-            binary.kind,
-            binary.ack,
-            &binary.json,
-            &binary.attachments,
-            &self.config,
-        )
-        .map(Some)
+        read(binary.slot, binary.kind, binary.ack, &binary.json, &binary.attachments, &self.config).map(Some)
     }
 }
 
@@ -445,25 +373,14 @@ fn read<'a>(
     match (kind, ack) {
         (Kind::Ack, Some(id)) => {
             let values = json::split_array(json, config)?;
-            Ok(Incoming::Ack {
-                slot,
-                id,
-                args: Args::new(values, attachments),
-            })
+            Ok(Incoming::Ack { slot, id, args: Args::new(values, attachments) })
         }
         (Kind::Event, ack) => {
             let (name, values) = json::split_event(json, config)?;
-            Ok(Incoming::Event {
-                slot,
-                name,
-                args: Args::new(values, attachments),
-                ack,
-            })
+            Ok(Incoming::Event { slot, name, args: Args::new(values, attachments), ack })
         }
         (Kind::Ack, None) | (Kind::Connect | Kind::Disconnect | Kind::ConnectError, _) => {
-            unreachable!(
-                "the header's parser gives an acknowledgement its id, and the caller sorts out the rest"
-            )
+            unreachable!("the header's parser gives an acknowledgement its id, and the caller sorts out the rest")
         }
     }
 }

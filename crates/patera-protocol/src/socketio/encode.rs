@@ -56,11 +56,7 @@ pub fn ack<T: Serialize + ?Sized>(
 ///
 /// # Errors
 /// The payload cannot be JSON. Then `out` is as it was.
-pub fn connect<T: Serialize + ?Sized>(
-    out: &mut Vec<u8>,
-    namespace: &str,
-    payload: &T,
-) -> Result<(), EncodeError> {
+pub fn connect<T: Serialize + ?Sized>(out: &mut Vec<u8>, namespace: &str, payload: &T) -> Result<(), EncodeError> {
     let attachments = packet(out, b'0', namespace, None, |out, _| {
         let start = out.len();
         serde_json::to_writer(&mut *out, payload)?;
@@ -94,16 +90,9 @@ pub fn disconnect(out: &mut Vec<u8>, namespace: &str) {
 ///
 /// # Errors
 /// `args` cannot be JSON. Then `out` is as it was.
-pub fn args_json<T: Serialize + ?Sized>(
-    out: &mut Vec<u8>,
-    args: &T,
-) -> Result<Vec<Bytes>, EncodeError> {
+pub fn args_json<T: Serialize + ?Sized>(out: &mut Vec<u8>, args: &T) -> Result<Vec<Bytes>, EncodeError> {
     let mut attachments = Vec::new();
-    or_restore(out, |out| {
-        append_array(out, args, |out, args| {
-            ser::to_json(out, &mut attachments, args)
-        })
-    })?;
+    or_restore(out, |out| append_array(out, args, |out, args| ser::to_json(out, &mut attachments, args)))?;
     Ok(attachments)
 }
 
@@ -111,13 +100,8 @@ pub fn args_json<T: Serialize + ?Sized>(
 ///
 /// # Errors
 /// `args` cannot be JSON. Then `out` is as it was.
-pub fn args_json_base64<T: Serialize + ?Sized>(
-    out: &mut Vec<u8>,
-    args: &T,
-) -> Result<(), EncodeError> {
-    or_restore(out, |out| {
-        append_array(out, args, |out, args| ser::to_json_base64(out, args))
-    })
+pub fn args_json_base64<T: Serialize + ?Sized>(out: &mut Vec<u8>, args: &T) -> Result<(), EncodeError> {
+    or_restore(out, |out| append_array(out, args, |out, args| ser::to_json_base64(out, args)))
 }
 
 /// Appends header and body; if the body has attachments, the header becomes that of a binary packet.

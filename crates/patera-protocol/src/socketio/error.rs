@@ -166,10 +166,7 @@ mod tests {
     #[test]
     fn errors_are_small_and_readable() {
         assert!(size_of::<Error>() <= 32);
-        let error = Error::Limit {
-            what: Limit::Attachments,
-            max: 10,
-        };
+        let error = Error::Limit { what: Limit::Attachments, max: 10 };
         assert_eq!(error.to_string(), "attachments exceed the limit of 10");
         assert_eq!(error.name(), "limit_attachments");
     }

@@ -8,7 +8,7 @@
 //! | `json` | depth check, and the split of an array into its raw elements, in one pass |
 //! | [`args`](Args) | the arguments of an event or an acknowledgement, not decoded yet |
 //! | [`value`](Value) | JSON or bytes, for those who do not know the type |
-//! | `de`, `ser` | serde with attachments: placeholders become bytes, bytes become placeholders |
+//! | `de`, `ser`, `placeholder` | serde with attachments: placeholders become bytes, bytes become placeholders |
 //! | [`encode`] | packets to send |
 //! | [`config`](ConnectionConfig), [`error`](Error) | limits, and what goes wrong |
 //!
@@ -34,6 +34,7 @@ mod error;
 mod json;
 mod namespaces;
 mod packet;
+mod placeholder;
 mod ser;
 mod value;
 
@@ -46,11 +47,5 @@ pub use namespaces::Slot;
 pub use value::{Map, Value};
 
 /// Event names that the API of Socket.IO uses itself: a packet that carries one is refused, both ways.
-pub const RESERVED_EVENTS: [&str; 6] = [
-    "connect",
-    "connect_error",
-    "disconnect",
-    "disconnecting",
-    "newListener",
-    "removeListener",
-];
+pub const RESERVED_EVENTS: [&str; 6] =
+    ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];

@@ -71,21 +71,15 @@ impl Namespaces {
     /// Gives the name an entry: the one it had, a free one, a new one, or that of a namespace that was left (whose late
     /// packets are then an error; that is the price of a bounded table).
     pub(super) fn enter(&mut self, name: &str, status: Status, max: usize) -> Option<Slot> {
-        let over = |entry: &Option<Entry>| {
-            entry
-                .as_ref()
-                .is_some_and(|e| matches!(e.status, Status::Left | Status::Refused))
-        };
+        let over =
+            |entry: &Option<Entry>| entry.as_ref().is_some_and(|e| matches!(e.status, Status::Left | Status::Refused));
         let index = self
             .find(name)
             .map(|(slot, _)| slot.0)
             .or_else(|| self.entries.iter().position(Option::is_none))
             .or_else(|| (self.entries.len() < max).then_some(self.entries.len()))
             .or_else(|| self.entries.iter().position(over))?;
-        let entry = Some(Entry {
-            name: name.into(),
-            status,
-        });
+        let entry = Some(Entry { name: name.into(), status });
         match self.entries.get_mut(index) {
             Some(place) => *place = entry,
             None => self.entries.push(entry),

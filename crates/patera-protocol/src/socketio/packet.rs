@@ -45,29 +45,17 @@ impl<'a> Header<'a> {
             _ => return Err(Error::UnknownType),
         };
         let rest = &text[1..];
-        let (attachments, rest) = if binary {
-            attachments(rest, config.attachments_max)?
-        } else {
-            (0, rest)
-        };
+        let (attachments, rest) = if binary { attachments(rest, config.attachments_max)? } else { (0, rest) };
         let (namespace, rest) = namespace(rest, config.namespace_bytes_max)?;
         let (ack, json) = ack(rest)?;
         match (kind, ack) {
-            (Kind::Event, _)
-            | (Kind::Ack, Some(_))
-            | (Kind::Connect | Kind::Disconnect | Kind::ConnectError, None) => {}
-            (Kind::Ack, None)
-            | (Kind::Connect | Kind::Disconnect | Kind::ConnectError, Some(_)) => {
+            (Kind::Event, _) | (Kind::Ack, Some(_)) | (Kind::Connect | Kind::Disconnect | Kind::ConnectError, None) => {
+            }
+            (Kind::Ack, None) | (Kind::Connect | Kind::Disconnect | Kind::ConnectError, Some(_)) => {
                 return Err(Error::IllegalAckId);
             }
         }
-        Ok(Header {
-            kind,
-            attachments,
-            namespace,
-            ack,
-            json,
-        })
+        Ok(Header { kind, attachments, namespace, ack, json })
     }
 }
 
@@ -79,10 +67,7 @@ fn attachments(text: &str, max: usize) -> Result<(usize, &str), Error> {
     }
     match digits.parse::<usize>() {
         Ok(count) if count <= max => Ok((count, rest)),
-        Ok(_) | Err(_) => Err(Error::Limit {
-            what: Limit::Attachments,
-            max,
-        }),
+        Ok(_) | Err(_) => Err(Error::Limit { what: Limit::Attachments, max }),
     }
 }
 
@@ -92,10 +77,7 @@ fn namespace(text: &str, max: usize) -> Result<(&str, &str), Error> {
     }
     let (namespace, rest) = text.split_once(',').unwrap_or((text, ""));
     if namespace.len() > max {
-        return Err(Error::Limit {
-            what: Limit::NamespaceBytes,
-            max,
-        });
+        return Err(Error::Limit { what: Limit::NamespaceBytes, max });
     }
     Ok((namespace, rest))
 }
@@ -113,10 +95,7 @@ fn ack(text: &str) -> Result<(Option<u64>, &str), Error> {
 }
 
 fn split_digits(text: &str) -> (&str, &str) {
-    let end = text
-        .bytes()
-        .position(|byte| !byte.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
     text.split_at(end)
 }
 
@@ -135,14 +114,7 @@ mod tests {
         check("1/", Kind::Disconnect, 0, "/", None, "");
         check("2[]", Kind::Event, 0, "/", None, "[]");
         check("20[]", Kind::Event, 0, "/", Some(0), "[]");
-        check(
-            "2/a,9007199254740991[]",
-            Kind::Event,
-            0,
-            "/a",
-            Some(ACK_ID_MAX),
-            "[]",
-        );
+        check("2/a,9007199254740991[]", Kind::Event, 0, "/a", Some(ACK_ID_MAX), "[]");
         check("313[]", Kind::Ack, 0, "/", Some(13), "[]");
         check("51-[]", Kind::Event, 1, "/", None, "[]");
         check("510-/a,12[]", Kind::Event, 10, "/a", Some(12), "[]");
@@ -156,31 +128,13 @@ mod tests {
         for text in ["7", "a", "-", "٣", " 2[]"] {
             check_refused(text, Error::UnknownType);
         }
-        for text in [
-            "5", "5-[]", "5[]", "5a-[]", "50-[]", "501-[]", "50x1-[]", "5-1-[]", "51[]", "51 -[]",
-            "5/a,[]",
-        ] {
+        for text in ["5", "5-[]", "5[]", "5a-[]", "50-[]", "501-[]", "50x1-[]", "5-1-[]", "51[]", "51 -[]", "5/a,[]"] {
             check_refused(text, Error::IllegalAttachments);
         }
         for text in ["511-[]", "51000000-[]", "518446744073709551616-[]"] {
-            check_refused(
-                text,
-                Error::Limit {
-                    what: Limit::Attachments,
-                    max: 10,
-                },
-            );
+            check_refused(text, Error::Limit { what: Limit::Attachments, max: 10 });
         }
-        for text in [
-            "2007[]",
-            "200[]",
-            "29007199254740992[]",
-            "218446744073709551616[]",
-            "3[]",
-            "01",
-            "11",
-            "41",
-        ] {
+        for text in ["2007[]", "200[]", "29007199254740992[]", "218446744073709551616[]", "3[]", "01", "11", "41"] {
             check_refused(text, Error::IllegalAckId);
         }
         check_refused(&format!("2{}[]", "9".repeat(400)), Error::IllegalAckId);
@@ -190,47 +144,18 @@ mod tests {
     fn namespace_length_is_bounded() {
         let config = ConnectionConfig::default();
         let max = config.namespace_bytes_max;
-        let parse = |bytes: usize| {
-            Header::parse(&format!("0/{},", "a".repeat(bytes - 1)), &config).map(|_| ())
-        };
+        let parse = |bytes: usize| Header::parse(&format!("0/{},", "a".repeat(bytes - 1)), &config).map(|_| ());
         assert_eq!(parse(max - 1), Ok(()));
         assert_eq!(parse(max), Ok(()));
-        assert_eq!(
-            parse(max + 1),
-            Err(Error::Limit {
-                what: Limit::NamespaceBytes,
-                max
-            })
-        );
+        assert_eq!(parse(max + 1), Err(Error::Limit { what: Limit::NamespaceBytes, max }));
     }
 
-    fn check(
-        text: &str,
-        kind: Kind,
-        attachments: usize,
-        namespace: &str,
-        ack: Option<u64>,
-        json: &str,
-    ) {
-        let expected = Header {
-            kind,
-            attachments,
-            namespace,
-            ack,
-            json,
-        };
-        assert_eq!(
-            Header::parse(text, &ConnectionConfig::default()),
-            Ok(expected),
-            "{text}"
-        );
+    fn check(text: &str, kind: Kind, attachments: usize, namespace: &str, ack: Option<u64>, json: &str) {
+        let expected = Header { kind, attachments, namespace, ack, json };
+        assert_eq!(Header::parse(text, &ConnectionConfig::default()), Ok(expected), "{text}");
     }
 
     fn check_refused(text: &str, error: Error) {
-        assert_eq!(
-            Header::parse(text, &ConnectionConfig::default()),
-            Err(error),
-            "{text}"
-        );
+        assert_eq!(Header::parse(text, &ConnectionConfig::default()), Err(error), "{text}");
     }
 }

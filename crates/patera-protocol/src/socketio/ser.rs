@@ -17,28 +17,18 @@ pub(super) fn to_json<T: Serialize + ?Sized>(
     attachments: &mut Vec<Bytes>,
     value: &T,
 ) -> serde_json::Result<()> {
-    value.serialize(&mut serde_json::Serializer::with_formatter(
-        out,
-        Attach(attachments),
-    ))
+    value.serialize(&mut serde_json::Serializer::with_formatter(out, Attach(attachments)))
 }
 
 /// Appends the JSON of a value for peers without attachments: its bytes are `{"base64":"…"}`.
-pub(super) fn to_json_base64<T: Serialize + ?Sized>(
-    out: &mut Vec<u8>,
-    value: &T,
-) -> serde_json::Result<()> {
+pub(super) fn to_json_base64<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> serde_json::Result<()> {
     value.serialize(&mut serde_json::Serializer::with_formatter(out, Base64))
 }
 
 struct Attach<'a>(&'a mut Vec<Bytes>);
 
 impl Formatter for Attach<'_> {
-    fn write_byte_array<W: io::Write + ?Sized>(
-        &mut self,
-        writer: &mut W,
-        value: &[u8],
-    ) -> io::Result<()> {
+    fn write_byte_array<W: io::Write + ?Sized>(&mut self, writer: &mut W, value: &[u8]) -> io::Result<()> {
         let num = self.0.len();
         self.0.push(Bytes::copy_from_slice(value));
         write!(writer, "{{\"_placeholder\":true,\"num\":{num}}}")
@@ -48,11 +38,7 @@ impl Formatter for Attach<'_> {
 struct Base64;
 
 impl Formatter for Base64 {
-    fn write_byte_array<W: io::Write + ?Sized>(
-        &mut self,
-        writer: &mut W,
-        value: &[u8],
-    ) -> io::Result<()> {
+    fn write_byte_array<W: io::Write + ?Sized>(&mut self, writer: &mut W, value: &[u8]) -> io::Result<()> {
         write!(writer, "{{\"base64\":\"{}\"}}", STANDARD.encode(value))
     }
 }
@@ -132,11 +118,7 @@ impl Serializer for Probe {
         Ok(Shape::One)
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        _: &T,
-    ) -> Result<Shape, Answer> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, _: &T) -> Result<Shape, Answer> {
         Ok(Shape::One)
     }
 
@@ -158,11 +140,7 @@ impl Serializer for Probe {
         Err(Answer(Shape::Several))
     }
 
-    fn serialize_tuple_struct(
-        self,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeTupleStruct, Answer> {
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Self::SerializeTupleStruct, Answer> {
         Err(Answer(Shape::One))
     }
 
@@ -225,11 +203,7 @@ mod tests {
 
     #[test]
     fn bytes_become_attachments_in_order() {
-        let value = (
-            Bytes::from_static(b"a"),
-            vec![Some(Bytes::from_static(b"b"))],
-            "c",
-        );
+        let value = (Bytes::from_static(b"a"), vec![Some(Bytes::from_static(b"b"))], "c");
         let (mut out, mut attachments) = (Vec::new(), Vec::new());
         to_json(&mut out, &mut attachments, &value).unwrap();
         let json = r#"[{"_placeholder":true,"num":0},[{"_placeholder":true,"num":1}],"c"]"#;
@@ -241,9 +215,6 @@ mod tests {
     fn bytes_can_be_base64() {
         let mut out = Vec::new();
         to_json_base64(&mut out, &(Bytes::from_static(&[1, 2, 3, 4]), 1)).unwrap();
-        assert_eq!(
-            String::from_utf8(out).unwrap(),
-            r#"[{"base64":"AQIDBA=="},1]"#
-        );
+        assert_eq!(String::from_utf8(out).unwrap(), r#"[{"base64":"AQIDBA=="},1]"#);
     }
 }

@@ -10,7 +10,7 @@ use serde::{
 };
 use serde_json::Number;
 
-use super::{de, ser};
+use super::{placeholder, ser};
 
 /// An object's entries, sorted by key. Of two entries with one key, the last counts.
 pub type Map = BTreeMap<String, Value>;
@@ -56,74 +56,42 @@ impl Value {
 
     /// The value, if it is `true` or `false`.
     pub fn as_bool(&self) -> Option<bool> {
-        if let Value::Bool(value) = self {
-            Some(*value)
-        } else {
-            None
-        }
+        if let Value::Bool(value) = self { Some(*value) } else { None }
     }
 
     /// The number, if it is an integer of that range.
     pub fn as_i64(&self) -> Option<i64> {
-        if let Value::Number(number) = self {
-            number.as_i64()
-        } else {
-            None
-        }
+        if let Value::Number(number) = self { number.as_i64() } else { None }
     }
 
     /// The number, if it is an integer of that range.
     pub fn as_u64(&self) -> Option<u64> {
-        if let Value::Number(number) = self {
-            number.as_u64()
-        } else {
-            None
-        }
+        if let Value::Number(number) = self { number.as_u64() } else { None }
     }
 
     /// The number, rounded if need be.
     pub fn as_f64(&self) -> Option<f64> {
-        if let Value::Number(number) = self {
-            number.as_f64()
-        } else {
-            None
-        }
+        if let Value::Number(number) = self { number.as_f64() } else { None }
     }
 
     /// The text.
     pub fn as_str(&self) -> Option<&str> {
-        if let Value::String(text) = self {
-            Some(text)
-        } else {
-            None
-        }
+        if let Value::String(text) = self { Some(text) } else { None }
     }
 
     /// The bytes.
     pub fn as_bytes(&self) -> Option<&Bytes> {
-        if let Value::Binary(bytes) = self {
-            Some(bytes)
-        } else {
-            None
-        }
+        if let Value::Binary(bytes) = self { Some(bytes) } else { None }
     }
 
     /// The elements.
     pub fn as_array(&self) -> Option<&[Value]> {
-        if let Value::Array(elements) = self {
-            Some(elements)
-        } else {
-            None
-        }
+        if let Value::Array(elements) = self { Some(elements) } else { None }
     }
 
     /// The entries.
     pub fn as_object(&self) -> Option<&Map> {
-        if let Value::Object(entries) = self {
-            Some(entries)
-        } else {
-            None
-        }
+        if let Value::Object(entries) = self { Some(entries) } else { None }
     }
 }
 
@@ -131,9 +99,7 @@ impl Index<&str> for Value {
     type Output = Value;
 
     fn index(&self, key: &str) -> &Value {
-        self.as_object()
-            .and_then(|entries| entries.get(key))
-            .unwrap_or(&NULL)
+        self.as_object().and_then(|entries| entries.get(key)).unwrap_or(&NULL)
     }
 }
 
@@ -141,9 +107,7 @@ impl Index<usize> for Value {
     type Output = Value;
 
     fn index(&self, index: usize) -> &Value {
-        self.as_array()
-            .and_then(|elements| elements.get(index))
-            .unwrap_or(&NULL)
+        self.as_array().and_then(|elements| elements.get(index)).unwrap_or(&NULL)
     }
 }
 
@@ -204,15 +168,10 @@ impl From<serde_json::Value> for Value {
             serde_json::Value::Bool(value) => Value::Bool(value),
             serde_json::Value::Number(number) => Value::Number(number),
             serde_json::Value::String(text) => Value::String(text),
-            serde_json::Value::Array(elements) => {
-                Value::Array(elements.into_iter().map(Value::from).collect())
+            serde_json::Value::Array(elements) => Value::Array(elements.into_iter().map(Value::from).collect()),
+            serde_json::Value::Object(entries) => {
+                Value::Object(entries.into_iter().map(|(key, value)| (key, value.into())).collect())
             }
-            serde_json::Value::Object(entries) => Value::Object(
-                entries
-                    .into_iter()
-                    .map(|(key, value)| (key, value.into()))
-                    .collect(),
-            ),
         }
     }
 }
@@ -322,22 +281,18 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
         while let Some(key) = map.next_key::<String>()? {
             let value = map.next_value_seed(self)?;
             if may_be_placeholder {
-                is_placeholder = key == de::PLACEHOLDER && value == Value::Bool(true);
-                may_be_placeholder = key == de::NUM && entries.is_empty();
+                is_placeholder = key == placeholder::PLACEHOLDER && value == Value::Bool(true);
+                may_be_placeholder = key == placeholder::NUM && entries.is_empty();
             }
             entries.insert(key, value);
         }
         if !is_placeholder {
             return Ok(Value::Object(entries));
         }
-        let num = entries
-            .get(de::NUM)
-            .and_then(Value::as_u64)
-            .and_then(|num| usize::try_from(num).ok());
+        let num = entries.get(placeholder::NUM).and_then(Value::as_u64).and_then(|num| usize::try_from(num).ok());
         let attachment = num.and_then(|num| self.attachments.get(num));
-        let attachment = attachment.ok_or_else(|| {
-            A::Error::custom("placeholder for an attachment that was not announced")
-        })?;
+        let attachment =
+            attachment.ok_or_else(|| A::Error::custom("placeholder for an attachment that was not announced"))?;
         Ok(Value::Binary(attachment.clone()))
     }
 }
@@ -348,29 +303,16 @@ mod tests {
 
     #[test]
     fn json_reads_back_as_written() {
-        for json in [
-            "null",
-            "true",
-            "-1",
-            "18446744073709551615",
-            "1.5",
-            "\"é\\n\"",
-            "[]",
-            r#"[1,[{"a":{}}]]"#,
-        ] {
+        for json in ["null", "true", "-1", "18446744073709551615", "1.5", "\"é\\n\"", "[]", r#"[1,[{"a":{}}]]"#] {
             let value: Value = serde_json::from_str(json).unwrap();
             assert_eq!(value.to_string(), json);
-            assert_eq!(
-                Value::from(serde_json::from_str::<serde_json::Value>(json).unwrap()),
-                value
-            );
+            assert_eq!(Value::from(serde_json::from_str::<serde_json::Value>(json).unwrap()), value);
         }
     }
 
     #[test]
     fn last_of_two_keys_counts() {
-        let value: Value =
-            serde_json::from_str(r#"{"a":1,"a":2,"__proto__":{"x":1},"__proto__":2}"#).unwrap();
+        let value: Value = serde_json::from_str(r#"{"a":1,"a":2,"__proto__":{"x":1},"__proto__":2}"#).unwrap();
         assert_eq!(value.to_string(), r#"{"__proto__":2,"a":2}"#);
     }
 
@@ -385,23 +327,13 @@ mod tests {
     fn accessors_tell_kinds_apart() {
         assert_eq!(Value::from(true).as_bool(), Some(true));
         assert_eq!(
-            (
-                Value::from(-1).as_i64(),
-                Value::from(-1).as_u64(),
-                Value::from(-1).as_f64()
-            ),
+            (Value::from(-1).as_i64(), Value::from(-1).as_u64(), Value::from(-1).as_f64()),
             (Some(-1), None, Some(-1.0))
         );
-        assert_eq!(
-            Value::from(&b"x"[..]).as_bytes(),
-            Some(&Bytes::from_static(b"x"))
-        );
+        assert_eq!(Value::from(&b"x"[..]).as_bytes(), Some(&Bytes::from_static(b"x")));
         assert_eq!(Value::from("x").as_bytes(), None);
         assert_eq!(Value::from(f64::NAN), Value::Null);
         assert_eq!(Value::from(None::<bool>), Value::Null);
-        assert_eq!(
-            Value::from(&b"\x01"[..]).to_string(),
-            r#"{"base64":"AQ=="}"#
-        );
+        assert_eq!(Value::from(&b"\x01"[..]).to_string(), r#"{"base64":"AQ=="}"#);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 
 use super::*;
-use crate::socketio::{ConnectionConfig, json};
+use crate::socketio::{ConnectionConfig, json, placeholder::placeholders_are_legal};
 
 #[derive(Debug, Deserialize, PartialEq)]
 struct File {
@@ -37,10 +37,7 @@ fn arguments_decode_one_by_one() {
         assert_eq!(args.decode::<u8>(0).unwrap(), 1);
         assert_eq!(args.decode::<String>(1).unwrap(), "a");
         assert_eq!(args.value(2).unwrap(), Value::Array(vec![true.into()]));
-        assert_eq!(
-            args.iter().map(RawValue::get).collect::<Vec<_>>(),
-            ["1", "\"a\"", "[true]"]
-        );
+        assert_eq!(args.iter().map(RawValue::get).collect::<Vec<_>>(), ["1", "\"a\"", "[true]"]);
     });
 }
 
@@ -50,24 +47,12 @@ fn missing_argument_is_null() {
         assert_eq!(args.decode::<Option<u8>>(0).unwrap(), None);
         assert_eq!(args.value(7).unwrap(), Value::Null);
         let error = args.decode::<u8>(1).unwrap_err();
-        assert_eq!(
-            (
-                error.index(),
-                error.is_missing(),
-                error.to_string().as_str()
-            ),
-            (1, true, "argument 1 is missing")
-        );
+        assert_eq!((error.index(), error.is_missing(), error.to_string().as_str()), (1, true, "argument 1 is missing"));
     });
     with("[-1]", &[], |args| {
         let error = args.decode::<u8>(0).unwrap_err();
         assert!(!error.is_missing());
-        assert!(
-            error
-                .to_string()
-                .starts_with("argument 0: invalid value: integer `-1`"),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with("argument 0: invalid value: integer `-1`"), "{error}");
     });
 }
 
@@ -76,11 +61,7 @@ fn bytes_are_found_anywhere_in_a_type() {
     let json = r#"[{"name":"a","data":{"_placeholder":true,"num":1},"parts":[null,{"num":0,"_placeholder":true}]}]"#;
     with(json, &[b"zero", b"one"], |args| {
         let (zero, one) = (Bytes::from_static(b"zero"), Bytes::from_static(b"one"));
-        let file = File {
-            name: "a".into(),
-            data: one,
-            parts: vec![None, Some(zero)],
-        };
+        let file = File { name: "a".into(), data: one, parts: vec![None, Some(zero)] };
         assert_eq!(args.decode::<File>(0).unwrap(), file);
         let value = args.value(0).unwrap();
         assert_eq!(value["data"].as_bytes(), Some(&file.data));
@@ -93,29 +74,15 @@ fn bytes_are_found_anywhere_in_a_type() {
     );
     with(&json, &[b"x"], |args| {
         let x = || Bytes::from_static(b"x");
-        let parts = [
-            Part::Raw(x()),
-            Part::Named { data: x() },
-            Part::Pair(x(), 1),
-            Part::Empty,
-        ];
+        let parts = [Part::Raw(x()), Part::Named { data: x() }, Part::Pair(x(), 1), Part::Empty];
         assert_eq!(args.decode::<Vec<Part>>(0).unwrap(), parts);
     });
-    with(
-        &format!(r#"[[1,{placeholder},{{"num":1}},{{"num":{{}},"x":{placeholder}}}]]"#),
-        &[b"x"],
-        |args| {
-            let loose: Vec<Loose> = args.decode(0).unwrap();
-            assert_eq!(
-                loose[..2],
-                [Loose::Number(1), Loose::Bytes(Bytes::from_static(b"x"))]
-            );
-            let Loose::Map(map) = &loose[3] else {
-                panic!("{:?}", loose[3])
-            };
-            assert_eq!(map["x"].as_bytes().unwrap(), "x");
-        },
-    );
+    with(&format!(r#"[[1,{placeholder},{{"num":1}},{{"num":{{}},"x":{placeholder}}}]]"#), &[b"x"], |args| {
+        let loose: Vec<Loose> = args.decode(0).unwrap();
+        assert_eq!(loose[..2], [Loose::Number(1), Loose::Bytes(Bytes::from_static(b"x"))]);
+        let Loose::Map(map) = &loose[3] else { panic!("{:?}", loose[3]) };
+        assert_eq!(map["x"].as_bytes().unwrap(), "x");
+    });
 }
 
 #[test]
@@ -145,11 +112,7 @@ fn only_the_real_form_is_a_placeholder() {
     ] {
         with(&format!("[{real}]"), &[b"x"], |args| {
             assert_eq!(args.decode::<Bytes>(0).unwrap(), "x", "{real}");
-            assert_eq!(
-                args.decode::<Value>(0).unwrap(),
-                args.value(0).unwrap(),
-                "{real}"
-            );
+            assert_eq!(args.decode::<Value>(0).unwrap(), args.value(0).unwrap(), "{real}");
             assert_eq!(args.value(0).unwrap().as_bytes().unwrap(), "x", "{real}");
         });
     }
@@ -165,38 +128,19 @@ fn without_attachments_an_object_is_an_object() {
 
 #[test]
 fn placeholders_without_attachment_are_illegal() {
-    for num in [
-        "1",
-        "-1",
-        "1e308",
-        "0.5",
-        "[0]",
-        "\"0\"",
-        "null",
-        "18446744073709551616",
-    ] {
+    for num in ["1", "-1", "1e308", "0.5", "[0]", "\"0\"", "null", "18446744073709551616"] {
         let json = format!(r#"[[{{"a":{{"_placeholder":true,"num":{num}}}}}]]"#);
         with(&json, &[b"x"], |args| {
-            assert!(
-                !de::placeholders_are_legal(args.get(0).unwrap(), 1),
-                "{num}"
-            );
-            assert!(
-                args.value(0).is_err() && args.decode::<Value>(0).is_err(),
-                "{num}"
-            );
+            assert!(!placeholders_are_legal(args.get(0).unwrap(), 1), "{num}");
+            assert!(args.value(0).is_err() && args.decode::<Value>(0).is_err(), "{num}");
         });
     }
     with(r#"[{"_placeholder":true}]"#, &[b"x"], |args| {
-        assert!(!de::placeholders_are_legal(args.get(0).unwrap(), 1));
+        assert!(!placeholders_are_legal(args.get(0).unwrap(), 1));
     });
-    with(
-        r#"[[{"_placeholder":true,"num":0},"\ud800"]]"#,
-        &[b"x"],
-        |args| {
-            assert!(de::placeholders_are_legal(args.get(0).unwrap(), 1));
-        },
-    );
+    with(r#"[[{"_placeholder":true,"num":0},"\ud800"]]"#, &[b"x"], |args| {
+        assert!(placeholders_are_legal(args.get(0).unwrap(), 1));
+    });
 }
 
 #[test]
@@ -206,16 +150,11 @@ fn deepest_allowed_value_decodes_on_a_small_stack() {
         let json = format!("[{}{placeholder}{}]", open.repeat(126), close.repeat(126));
         let decode = move || {
             with(&json, &[b"x"], |args| {
-                assert!(de::placeholders_are_legal(args.get(0).unwrap(), 1));
+                assert!(placeholders_are_legal(args.get(0).unwrap(), 1));
                 assert_eq!(args.decode::<Value>(0).unwrap(), args.value(0).unwrap());
             });
         };
-        std::thread::Builder::new()
-            .stack_size(1 << 20)
-            .spawn(decode)
-            .unwrap()
-            .join()
-            .unwrap();
+        std::thread::Builder::new().stack_size(1 << 20).spawn(decode).unwrap().join().unwrap();
     }
 }
 
@@ -226,13 +165,8 @@ fn answers_take_the_shape_of_their_type() {
     assert_eq!(answer.decode_answer::<String>().unwrap(), "a");
     assert_eq!(answer.decode_answer::<Value>().unwrap(), "a".into());
     assert_eq!(answer.decode_answer::<(String,)>().unwrap().0, "a");
-    assert_eq!(
-        answer.decode_answer::<(String, u8, Bytes)>().unwrap(),
-        ("a".into(), 2, Bytes::from_static(b"x"))
-    );
-    let (.., missing) = answer
-        .decode_answer::<(Value, Value, Value, Option<u8>)>()
-        .unwrap();
+    assert_eq!(answer.decode_answer::<(String, u8, Bytes)>().unwrap(), ("a".into(), 2, Bytes::from_static(b"x")));
+    let (.., missing) = answer.decode_answer::<(Value, Value, Value, Option<u8>)>().unwrap();
     assert_eq!(missing, None);
     let error = answer.decode_answer::<(String, String)>().unwrap_err();
     assert_eq!((error.index(), error.is_missing()), (1, false));
@@ -250,18 +184,9 @@ fn missing_answer_is_null() {
 
 #[test]
 fn one_answer_of_a_compound_type() {
-    assert_eq!(
-        answer("[[1,2]]", &[]).decode_answer::<Vec<u8>>().unwrap(),
-        [1, 2]
-    );
-    assert_eq!(
-        answer(r#"["Empty"]"#, &[]).decode_answer::<Part>().unwrap(),
-        Part::Empty
-    );
-    let file = answer(
-        r#"[{"name":"","data":{"_placeholder":true,"num":0},"parts":[]}]"#,
-        &[b"x"],
-    );
+    assert_eq!(answer("[[1,2]]", &[]).decode_answer::<Vec<u8>>().unwrap(), [1, 2]);
+    assert_eq!(answer(r#"["Empty"]"#, &[]).decode_answer::<Part>().unwrap(), Part::Empty);
+    let file = answer(r#"[{"name":"","data":{"_placeholder":true,"num":0},"parts":[]}]"#, &[b"x"]);
     assert_eq!(file.decode_answer::<File>().unwrap().data, "x");
     assert!(file.decode_answer::<Result<u8, ()>>().is_err());
 }
@@ -269,10 +194,7 @@ fn one_answer_of_a_compound_type() {
 #[test]
 fn connect_payload_is_an_only_argument() {
     let raw = RawValue::from_string(r#"{"token":"x"}"#.to_owned()).unwrap();
-    assert_eq!(
-        Args::from_raw(Some(&raw)).value(0).unwrap()["token"].as_str(),
-        Some("x")
-    );
+    assert_eq!(Args::from_raw(Some(&raw)).value(0).unwrap()["token"].as_str(), Some("x"));
     assert!(Args::from_raw(None).is_empty());
 }
 
@@ -282,14 +204,8 @@ fn errors_are_small() {
 }
 
 fn with(json: &str, attachments: &[&'static [u8]], test: impl FnOnce(Args<'_>)) {
-    let attachments: Vec<_> = attachments
-        .iter()
-        .map(|&bytes| Bytes::from_static(bytes))
-        .collect();
-    test(Args::new(
-        json::split_array(json, &ConnectionConfig::default()).unwrap(),
-        &attachments,
-    ));
+    let attachments: Vec<_> = attachments.iter().map(|&bytes| Bytes::from_static(bytes)).collect();
+    test(Args::new(json::split_array(json, &ConnectionConfig::default()).unwrap(), &attachments));
 }
 
 fn answer(json: &str, attachments: &[&'static [u8]]) -> OwnedArgs {

@@ -11,31 +11,19 @@ use crate::{
 #[test]
 fn events_and_acknowledgements_pass_when_connected() {
     let mut server = connected_server(&["/", "/admin"]);
-    check(
-        &mut server,
-        r#"2["chat","hello",1]"#,
-        r#"event 0 chat ["hello",1] None"#,
-    );
+    check(&mut server, r#"2["chat","hello",1]"#, r#"event 0 chat ["hello",1] None"#);
     check(&mut server, r#"2/admin,13["x"]"#, "event 1 x [] Some(13)");
     check(&mut server, "3999[1]", "ack 0 999 [1]");
     check(&mut server, "3/admin,0[]", "ack 1 0 []");
     check(&mut server, r#"2["error",1]"#, "event 0 error [1] None");
-    check(
-        &mut server,
-        r#"2["__proto__"]"#,
-        "event 0 __proto__ [] None",
-    );
+    check(&mut server, r#"2["__proto__"]"#, "event 0 __proto__ [] None");
     check(&mut server, "2[7]", "event 0 7 [] None");
 }
 
 #[test]
 fn server_decides_about_connects() {
     let mut server = server();
-    check(
-        &mut server,
-        r#"0{"token":"x"}"#,
-        r#"connect 0 / {"token":"x"}"#,
-    );
+    check(&mut server, r#"0{"token":"x"}"#, r#"connect 0 / {"token":"x"}"#);
     check(&mut server, "0/admin", "connect 1 /admin -");
     check_error(&mut server, r#"2["a"]"#, Error::NotConnected);
     server.accept(slot(0));
@@ -75,28 +63,16 @@ fn late_packets_for_a_left_namespace_are_passed_over() {
     server.leave(slot(1));
     check(&mut server, r#"2/a,["late"]"#, "nothing");
     check(&mut server, "3/a,1[]", "nothing");
-    check(
-        &mut server,
-        r#"51-/a,["late",{"_placeholder":true,"num":0}]"#,
-        "nothing",
-    );
+    check(&mut server, r#"51-/a,["late",{"_placeholder":true,"num":0}]"#, "nothing");
     assert_eq!(check_binary(&mut server, b"x"), Ok("nothing".to_owned()));
     check_error(&mut server, "2/a,[", Error::InvalidPayload);
-    check(
-        &mut server,
-        r#"2["still here"]"#,
-        "event 0 still here [] None",
-    );
+    check(&mut server, r#"2["still here"]"#, "event 0 still here [] None");
     check(&mut server, "0/a,", "connect 1 /a -");
     server.accept(slot(1));
     check(&mut server, r#"2/a,["new"]"#, "event 1 new [] None");
     server.leave(slot(1));
     check(&mut server, "1/a", "nothing");
-    check_error(
-        &mut server,
-        r#"2/a,["after their own disconnect"]"#,
-        Error::NotConnected,
-    );
+    check_error(&mut server, r#"2/a,["after their own disconnect"]"#, Error::NotConnected);
 }
 
 #[test]
@@ -111,11 +87,7 @@ fn cancelled_connect_of_a_refused_namespace_is_passed_over() {
 #[test]
 fn leaving_while_attachments_are_missing_drops_the_packet() {
     let mut server = connected_server(&["/"]);
-    check(
-        &mut server,
-        r#"52-["x",{"_placeholder":true,"num":1}]"#,
-        "nothing",
-    );
+    check(&mut server, r#"52-["x",{"_placeholder":true,"num":1}]"#, "nothing");
     assert_eq!(check_binary(&mut server, b"a"), Ok("nothing".to_owned()));
     server.leave(slot(0));
     assert_eq!(check_binary(&mut server, b"b"), Ok("nothing".to_owned()));
@@ -125,18 +97,11 @@ fn leaving_while_attachments_are_missing_drops_the_packet() {
 #[test]
 fn attachments_are_put_in_place() {
     let mut server = connected_server(&["/"]);
-    let packet =
-        r#"52-7["file",{"_placeholder":true,"num":1},{"a":[{"num":0,"_placeholder":true}]}]"#;
+    let packet = r#"52-7["file",{"_placeholder":true,"num":1},{"a":[{"num":0,"_placeholder":true}]}]"#;
     check(&mut server, packet, "nothing");
     assert_eq!(check_binary(&mut server, b"zero"), Ok("nothing".to_owned()));
     let message = Message::Binary(b"one");
-    let Ok(Some(Incoming::Event {
-        name,
-        args,
-        ack: Some(7),
-        ..
-    })) = server.handle_message(message, at(0))
-    else {
+    let Ok(Some(Incoming::Event { name, args, ack: Some(7), .. })) = server.handle_message(message, at(0)) else {
         panic!()
     };
     assert_eq!(name, "file");
@@ -148,16 +113,8 @@ fn attachments_are_put_in_place() {
     server.release();
     assert!(server.binary.is_none());
 
-    check(
-        &mut server,
-        r#"61-1[{"_placeholder":true,"num":0}]"#,
-        "nothing",
-    );
-    assert!(
-        check_binary(&mut server, b"x")
-            .unwrap()
-            .starts_with("ack 0 1 ")
-    );
+    check(&mut server, r#"61-1[{"_placeholder":true,"num":0}]"#, "nothing");
+    assert!(check_binary(&mut server, b"x").unwrap().starts_with("ack 0 1 "));
     check(&mut server, r#"2["next"]"#, "event 0 next [] None");
     assert!(server.binary.is_none());
 }
@@ -165,68 +122,34 @@ fn attachments_are_put_in_place() {
 #[test]
 fn unused_attachments_and_empty_ones_are_fine() {
     let mut server = connected_server(&["/"]);
-    check(
-        &mut server,
-        r#"52-["x",{"_placeholder":true,"num":0}]"#,
-        "nothing",
-    );
+    check(&mut server, r#"52-["x",{"_placeholder":true,"num":0}]"#, "nothing");
     assert_eq!(check_binary(&mut server, b""), Ok("nothing".to_owned()));
-    assert!(
-        check_binary(&mut server, b"")
-            .unwrap()
-            .starts_with("event 0 x")
-    );
-    check(
-        &mut server,
-        r#"51-["x",{"_placeholder":"true","num":0}]"#,
-        "nothing",
-    );
-    assert!(
-        check_binary(&mut server, b"")
-            .unwrap()
-            .starts_with("event 0 x")
-    );
+    assert!(check_binary(&mut server, b"").unwrap().starts_with("event 0 x"));
+    check(&mut server, r#"51-["x",{"_placeholder":"true","num":0}]"#, "nothing");
+    assert!(check_binary(&mut server, b"").unwrap().starts_with("event 0 x"));
 }
 
 #[test]
 fn placeholders_must_be_announced() {
     for num in ["1", "-1", "1e308", "[0]", "\"0\"", "null"] {
         let packet = format!(r#"51-["x",[{{"_placeholder":true,"num":{num}}}]]"#);
-        check_error(
-            &mut connected_server(&["/"]),
-            &packet,
-            Error::IllegalPlaceholder,
-        );
+        check_error(&mut connected_server(&["/"]), &packet, Error::IllegalPlaceholder);
     }
 }
 
 #[test]
 fn order_of_text_and_attachments_is_checked() {
     let mut server = connected_server(&["/", "/a"]);
-    assert_eq!(
-        check_binary(&mut server, b"x"),
-        Err(Error::UnexpectedBinary)
-    );
-    check(
-        &mut server,
-        r#"51-["x",{"_placeholder":true,"num":0}]"#,
-        "nothing",
-    );
+    assert_eq!(check_binary(&mut server, b"x"), Err(Error::UnexpectedBinary));
+    check(&mut server, r#"51-["x",{"_placeholder":true,"num":0}]"#, "nothing");
     check_error(&mut server, r#"2/a,["y"]"#, Error::UnexpectedText);
     assert!(check_binary(&mut server, b"x").is_ok());
-    assert_eq!(
-        check_binary(&mut server, b"x"),
-        Err(Error::UnexpectedBinary)
-    );
+    assert_eq!(check_binary(&mut server, b"x"), Err(Error::UnexpectedBinary));
 }
 
 #[test]
 fn binary_header_before_connect_is_refused() {
-    check_error(
-        &mut server(),
-        r#"51-["x",{"_placeholder":true,"num":0}]"#,
-        Error::NotConnected,
-    );
+    check_error(&mut server(), r#"51-["x",{"_placeholder":true,"num":0}]"#, Error::NotConnected);
     check_error(&mut server(), "1", Error::NotConnected);
     check_error(&mut server(), "31[]", Error::NotConnected);
 }
@@ -234,31 +157,14 @@ fn binary_header_before_connect_is_refused() {
 #[test]
 fn attachments_bytes_are_bounded() {
     let max = 10;
-    let config = ConnectionConfig {
-        attachments_bytes_max: max,
-        ..ConnectionConfig::default()
-    };
-    for (bytes, error) in [
-        (9, None),
-        (10, None),
-        (
-            11,
-            Some(Error::Limit {
-                what: Limit::AttachmentsBytes,
-                max,
-            }),
-        ),
-    ] {
+    let config = ConnectionConfig { attachments_bytes_max: max, ..ConnectionConfig::default() };
+    for (bytes, error) in [(9, None), (10, None), (11, Some(Error::Limit { what: Limit::AttachmentsBytes, max }))] {
         let mut server = Connection::server(Arc::new(config.clone()));
         check(&mut server, "0", "connect 0 / -");
         server.accept(slot(0));
         check(&mut server, r#"52-["x"]"#, "nothing");
         check_binary(&mut server, b"12345").unwrap();
-        assert_eq!(
-            check_binary(&mut server, &vec![0; bytes - 5]).err(),
-            error,
-            "{bytes}"
-        );
+        assert_eq!(check_binary(&mut server, &vec![0; bytes - 5]).err(), error, "{bytes}");
     }
 }
 
@@ -268,39 +174,20 @@ fn attachments_must_come_in_time() {
     assert_eq!(server.poll_timeout(), None);
     check(&mut server, r#"52-["x"]"#, "nothing");
     assert_eq!(server.poll_timeout(), Some(at(30_000)));
-    server
-        .handle_message(Message::Binary(b""), at(29_000))
-        .unwrap();
-    assert_eq!(
-        server.poll_timeout(),
-        Some(at(30_000)),
-        "each attachment does not begin the wait anew"
-    );
+    server.handle_message(Message::Binary(b""), at(29_000)).unwrap();
+    assert_eq!(server.poll_timeout(), Some(at(30_000)), "each attachment does not begin the wait anew");
     server.release();
     assert_eq!(server.handle_timeout(at(29_999)), Ok(()));
-    assert_eq!(
-        server.handle_timeout(at(30_000)),
-        Err(Error::AttachmentsTimeout)
-    );
+    assert_eq!(server.handle_timeout(at(30_000)), Err(Error::AttachmentsTimeout));
 }
 
 #[test]
 fn namespaces_are_bounded() {
-    let config = Arc::new(ConnectionConfig {
-        namespaces_max: 2,
-        ..ConnectionConfig::default()
-    });
+    let config = Arc::new(ConnectionConfig { namespaces_max: 2, ..ConnectionConfig::default() });
     let mut server = Connection::server(config.clone());
     check(&mut server, "0/a", "connect 0 /a -");
     check(&mut server, "0/b", "connect 1 /b -");
-    check_error(
-        &mut server,
-        "0/c",
-        Error::Limit {
-            what: Limit::Namespaces,
-            max: 2,
-        },
-    );
+    check_error(&mut server, "0/c", Error::Limit { what: Limit::Namespaces, max: 2 });
     server.refuse(slot(0));
     check(&mut server, "0/c", "connect 0 /c -");
     check(&mut server, "1/b", "disconnect 1");
@@ -338,18 +225,10 @@ fn payloads_are_of_their_kind() {
     }
     check_error(&mut server(), "01", Error::IllegalAckId);
     check_error(&mut server(), "2[null]", Error::NotConnected);
-    check_error(
-        &mut connected_server(&["/"]),
-        "2[null]",
-        Error::InvalidEventName,
-    );
+    check_error(&mut connected_server(&["/"]), "2[null]", Error::InvalidEventName);
     check_error(&mut connected_server(&["/"]), "4{}", Error::WrongDirection);
     for name in RESERVED_EVENTS {
-        check_error(
-            &mut connected_server(&["/"]),
-            &format!("2[{name:?}]"),
-            Error::ReservedEventName,
-        );
+        check_error(&mut connected_server(&["/"]), &format!("2[{name:?}]"), Error::ReservedEventName);
     }
 }
 
@@ -358,25 +237,13 @@ fn client_enters_and_leaves() {
     let mut client = client();
     let slot = client.connect("/a").unwrap();
     assert_eq!(client.connect("/a"), Err(ConnectError::AlreadyConnected));
-    check(
-        &mut client,
-        r#"2/a,["greeting"]"#,
-        "event 0 greeting [] None",
-    );
-    check(
-        &mut client,
-        r#"0/a,{"sid":"x"}"#,
-        r#"connected 0 /a {"sid":"x"}"#,
-    );
+    check(&mut client, r#"2/a,["greeting"]"#, "event 0 greeting [] None");
+    check(&mut client, r#"0/a,{"sid":"x"}"#, r#"connected 0 /a {"sid":"x"}"#);
     check(&mut client, r#"2/a,["e"]"#, "event 0 e [] None");
     check(&mut client, "1/a,", "disconnect 0");
     check_error(&mut client, r#"2/a,["e"]"#, Error::NotConnected);
     assert_eq!(client.connect("/a"), Ok(slot));
-    check(
-        &mut client,
-        r#"4/a,{"message":"no"}"#,
-        r#"refused 0 /a {"message":"no"}"#,
-    );
+    check(&mut client, r#"4/a,{"message":"no"}"#, r#"refused 0 /a {"message":"no"}"#);
     check_error(&mut client, "0/a,", Error::NotConnected);
     assert_eq!(client.connect("/a"), Ok(slot));
     check(&mut client, "4/a,\"no\"", r#"refused 0 /a "no""#);
@@ -408,51 +275,21 @@ fn client_refuses_impossible_names() {
 
 #[test]
 fn connection_is_small() {
-    assert!(
-        size_of::<Connection>() <= 200,
-        "{}",
-        size_of::<Connection>()
-    );
-    assert!(
-        size_of::<Option<Incoming<'_>>>() <= 200,
-        "{}",
-        size_of::<Option<Incoming<'_>>>()
-    );
+    assert!(size_of::<Connection>() <= 200, "{}", size_of::<Connection>());
+    assert!(size_of::<Option<Incoming<'_>>>() <= 200, "{}", size_of::<Option<Incoming<'_>>>());
 }
 
 #[test]
 fn hostile_json_is_refused_without_deep_recursion() {
-    let deep = format!(
-        "2[\"echo\",{}1{}]",
-        "{\"a\":".repeat(150_000),
-        "}".repeat(150_000)
-    );
+    let deep = format!("2[\"echo\",{}1{}]", "{\"a\":".repeat(150_000), "}".repeat(150_000));
     let max = ConnectionConfig::default().json_depth_max;
-    check_error(
-        &mut connected_server(&["/"]),
-        &deep,
-        Error::Limit {
-            what: Limit::JsonDepth,
-            max,
-        },
-    );
+    check_error(&mut connected_server(&["/"]), &deep, Error::Limit { what: Limit::JsonDepth, max });
     let many = format!("3999[0{}]", ",0".repeat(400_000));
     let max = ConnectionConfig::default().arguments_max;
-    check_error(
-        &mut connected_server(&["/"]),
-        &many,
-        Error::Limit {
-            what: Limit::Arguments,
-            max,
-        },
-    );
+    check_error(&mut connected_server(&["/"]), &many, Error::Limit { what: Limit::Arguments, max });
     let digits = format!("2[\"echo\",1{}]", "0".repeat(100_000));
     let mut server = connected_server(&["/"]);
-    let Ok(Some(Incoming::Event { args, .. })) =
-        server.handle_message(Message::Text(&digits), at(0))
-    else {
-        panic!()
-    };
+    let Ok(Some(Incoming::Event { args, .. })) = server.handle_message(Message::Text(&digits), at(0)) else { panic!() };
     assert!(args.value(0).is_err());
 }
 
@@ -469,11 +306,7 @@ fn client() -> Connection {
 fn connected_server(namespaces: &[&str]) -> Connection {
     let mut server = server();
     for (index, name) in namespaces.iter().enumerate() {
-        check(
-            &mut server,
-            &format!("0{name},"),
-            &format!("connect {index} {name} -"),
-        );
+        check(&mut server, &format!("0{name},"), &format!("connect {index} {name} -"));
         server.accept(slot(index));
     }
     server
@@ -482,28 +315,16 @@ fn connected_server(namespaces: &[&str]) -> Connection {
 /// A slot by its index: the only way to one is to connect.
 fn slot(index: usize) -> Slot {
     let mut namespaces = Namespaces::default();
-    let enter = |index: usize| {
-        namespaces
-            .enter(&format!("/{index}"), Status::Connected, usize::MAX)
-            .unwrap()
-    };
+    let enter = |index: usize| namespaces.enter(&format!("/{index}"), Status::Connected, usize::MAX).unwrap();
     (0..=index).map(enter).last().unwrap()
 }
 
 fn check(connection: &mut Connection, text: &str, expected: &str) {
-    assert_eq!(
-        feed(connection, Message::Text(text)),
-        Ok(expected.to_owned()),
-        "{text}"
-    );
+    assert_eq!(feed(connection, Message::Text(text)), Ok(expected.to_owned()), "{text}");
 }
 
 fn check_error(connection: &mut Connection, text: &str, error: Error) {
-    assert_eq!(
-        feed(connection, Message::Text(text)),
-        Err(error),
-        "{text:.80}"
-    );
+    assert_eq!(feed(connection, Message::Text(text)), Err(error), "{text:.80}");
 }
 
 fn check_binary(connection: &mut Connection, bytes: &[u8]) -> Result<String, Error> {
@@ -511,42 +332,22 @@ fn check_binary(connection: &mut Connection, bytes: &[u8]) -> Result<String, Err
 }
 
 fn feed(connection: &mut Connection, message: Message<'_>) -> Result<String, Error> {
-    Ok(connection
-        .handle_message(message, at(0))?
-        .map_or_else(|| "nothing".to_owned(), |incoming| describe(&incoming)))
+    Ok(connection.handle_message(message, at(0))?.map_or_else(|| "nothing".to_owned(), |incoming| describe(&incoming)))
 }
 
 fn describe(incoming: &Incoming<'_>) -> String {
     let raw = |payload: &Option<&RawValue>| payload.map_or("-", RawValue::get).to_owned();
-    let all = |args: &Args<'_>| {
-        format!(
-            "[{}]",
-            args.iter().map(RawValue::get).collect::<Vec<_>>().join(",")
-        )
-    };
+    let all = |args: &Args<'_>| format!("[{}]", args.iter().map(RawValue::get).collect::<Vec<_>>().join(","));
     match incoming {
-        Incoming::Connect {
-            slot,
-            namespace,
-            auth,
-        } => format!("connect {} {namespace} {}", slot.index(), raw(auth)),
-        Incoming::Connected {
-            slot,
-            namespace,
-            payload,
-        } => format!("connected {} {namespace} {}", slot.index(), raw(payload)),
-        Incoming::ConnectError {
-            slot,
-            namespace,
-            payload,
-        } => format!("refused {} {namespace} {}", slot.index(), raw(payload)),
+        Incoming::Connect { slot, namespace, auth } => format!("connect {} {namespace} {}", slot.index(), raw(auth)),
+        Incoming::Connected { slot, namespace, payload } => {
+            format!("connected {} {namespace} {}", slot.index(), raw(payload))
+        }
+        Incoming::ConnectError { slot, namespace, payload } => {
+            format!("refused {} {namespace} {}", slot.index(), raw(payload))
+        }
         Incoming::Disconnect { slot } => format!("disconnect {}", slot.index()),
-        Incoming::Event {
-            slot,
-            name,
-            args,
-            ack,
-        } => format!("event {} {name} {} {ack:?}", slot.index(), all(args)),
+        Incoming::Event { slot, name, args, ack } => format!("event {} {name} {} {ack:?}", slot.index(), all(args)),
         Incoming::Ack { slot, id, args } => format!("ack {} {id} {}", slot.index(), all(args)),
     }
 }

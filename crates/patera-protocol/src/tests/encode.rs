@@ -11,13 +11,7 @@ use super::*;
 fn events_have_their_arguments() {
     check_event("/", None, "chat", &"hello", r#"2["chat","hello"]"#);
     check_event("/", None, "none", &(), r#"2["none"]"#);
-    check_event(
-        "/",
-        None,
-        "many",
-        &("a", 1, json!({"b": null})),
-        r#"2["many","a",1,{"b":null}]"#,
-    );
+    check_event("/", None, "many", &("a", 1, json!({"b": null})), r#"2["many","a",1,{"b":null}]"#);
     check_event("/", None, "one", &(json!([1, 2]),), r#"2["one",[1,2]]"#);
     check_event("/", None, "vec", &vec![1, 2], r#"2["vec",[1,2]]"#);
     check_event("/", None, "array", &[1, 2], r#"2["array",1,2]"#);
@@ -26,13 +20,7 @@ fn events_have_their_arguments() {
     check_event("/", Some(0), "a", &(), r#"20["a"]"#);
     check_event("/admin", None, "a", &(), r#"2/admin,["a"]"#);
     check_event("/admin", Some(13), "a", &1, r#"2/admin,13["a",1]"#);
-    check_event(
-        "/",
-        None,
-        "é \"\n\u{2028}",
-        &"😀",
-        "2[\"é \\\"\\n\u{2028}\",\"😀\"]",
-    );
+    check_event("/", None, "é \"\n\u{2028}", &"😀", "2[\"é \\\"\\n\u{2028}\",\"😀\"]");
     check_event("/", None, "nan", &f64::NAN, r#"2["nan",null]"#);
 }
 
@@ -40,19 +28,9 @@ fn events_have_their_arguments() {
 fn bytes_make_a_binary_packet() {
     let bytes = Bytes::from_static(&[1, 2, 3]);
     let mut out = b"kept".to_vec();
-    let attachments = event(
-        &mut out,
-        "/a",
-        Some(7),
-        "file",
-        &("x", &bytes, json!({}), vec![&bytes]),
-    )
-    .unwrap();
+    let attachments = event(&mut out, "/a", Some(7), "file", &("x", &bytes, json!({}), vec![&bytes])).unwrap();
     let placeholders = r#"{"_placeholder":true,"num":0},{},[{"_placeholder":true,"num":1}]"#;
-    assert_eq!(
-        text(&out),
-        format!(r#"kept52-/a,7["file","x",{placeholders}]"#)
-    );
+    assert_eq!(text(&out), format!(r#"kept52-/a,7["file","x",{placeholders}]"#));
     assert_eq!(attachments, [&bytes, &bytes]);
 
     let mut out = Vec::new();
@@ -98,10 +76,7 @@ fn connect_errors_have_a_message() {
     out.clear();
     let data = Value::from(serde_json::json!({"code": 42, "bytes": null}));
     connect_error(&mut out, "/", "x", Some(&data));
-    assert_eq!(
-        text(&out),
-        r#"4{"message":"x","data":{"bytes":null,"code":42}}"#
-    );
+    assert_eq!(text(&out), r#"4{"message":"x","data":{"bytes":null,"code":42}}"#);
 }
 
 #[test]
@@ -120,15 +95,9 @@ fn nothing_is_left_of_what_fails() {
     let unsayable = BTreeMap::from([(vec![1_u8], 1)]);
     let mut out = b"kept".to_vec();
     for name in RESERVED_EVENTS {
-        assert!(matches!(
-            event(&mut out, "/", None, name, &()),
-            Err(EncodeError::ReservedEventName)
-        ));
+        assert!(matches!(event(&mut out, "/", None, name, &()), Err(EncodeError::ReservedEventName)));
     }
-    assert!(matches!(
-        event(&mut out, "/", None, "a", &(1, &unsayable)),
-        Err(EncodeError::Json(_))
-    ));
+    assert!(matches!(event(&mut out, "/", None, "a", &(1, &unsayable)), Err(EncodeError::Json(_))));
     assert!(ack(&mut out, "/a", 1, &unsayable).is_err());
     assert!(connect(&mut out, "/a", &unsayable).is_err());
     assert!(args_json(&mut out, &unsayable).is_err());
@@ -137,29 +106,15 @@ fn nothing_is_left_of_what_fails() {
     assert!(size_of::<EncodeError>() <= 32);
 }
 
-fn check_event<T: Serialize>(
-    namespace: &str,
-    ack: Option<u64>,
-    name: &str,
-    args: &T,
-    expected: &str,
-) {
+fn check_event<T: Serialize>(namespace: &str, ack: Option<u64>, name: &str, args: &T, expected: &str) {
     let mut out = b"kept".to_vec();
-    assert!(
-        event(&mut out, namespace, ack, name, args)
-            .unwrap()
-            .is_empty(),
-        "{expected}"
-    );
+    assert!(event(&mut out, namespace, ack, name, args).unwrap().is_empty(), "{expected}");
     assert_eq!(text(&out), format!("kept{expected}"));
 }
 
 fn check_ack<T: Serialize>(namespace: &str, id: u64, args: &T, expected: &str) {
     let mut out = b"kept".to_vec();
-    assert!(
-        ack(&mut out, namespace, id, args).unwrap().is_empty(),
-        "{expected}"
-    );
+    assert!(ack(&mut out, namespace, id, args).unwrap().is_empty(), "{expected}");
     assert_eq!(text(&out), format!("kept{expected}"));
 }
 

@@ -5,21 +5,16 @@ use crate::tests::at;
 use CloseReason::{ForcedClose, ParseError, PingTimeout, TransportClose, TransportError};
 use Transport::{Polling, WebSocket};
 
-const OPEN: &str = r#"{"sid":"a","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
+const OPEN: &str =
+    r#"{"sid":"a","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
 
 #[test]
 fn messages_are_handed_up() {
     let mut session = server(Polling);
     let hello = Message::Text("hello");
-    assert_eq!(
-        session.handle_packet(Polling, Packet::Message(hello), at(1)),
-        Ok(Some(hello))
-    );
+    assert_eq!(session.handle_packet(Polling, Packet::Message(hello), at(1)), Ok(Some(hello)));
     let bytes = Message::Binary(&[1]);
-    assert_eq!(
-        session.handle_packet(Polling, Packet::Message(bytes), at(1)),
-        Ok(Some(bytes))
-    );
+    assert_eq!(session.handle_packet(Polling, Packet::Message(bytes), at(1)), Ok(Some(bytes)));
     check(&mut session, &[], &[]);
 }
 
@@ -29,19 +24,12 @@ fn server_pings_and_closes_without_pong() {
     assert_eq!(session.poll_timeout(), Some(at(25_000)));
     session.handle_timeout(at(25_000));
     check(&mut session, &[(WebSocket, Packet::Ping(""))], &[]);
-    assert_eq!(
-        session.handle_packet(WebSocket, Packet::Pong(""), at(26_000)),
-        Ok(None)
-    );
+    assert_eq!(session.handle_packet(WebSocket, Packet::Pong(""), at(26_000)), Ok(None));
     assert_eq!(session.poll_timeout(), Some(at(51_000)));
     session.handle_timeout(at(51_000));
     check(&mut session, &[(WebSocket, Packet::Ping(""))], &[]);
     session.handle_timeout(at(71_000));
-    check(
-        &mut session,
-        &[(WebSocket, Packet::Close)],
-        &[SessionEvent::Closed(PingTimeout)],
-    );
+    check(&mut session, &[(WebSocket, Packet::Close)], &[SessionEvent::Closed(PingTimeout)]);
     assert_eq!(session.poll_timeout(), None);
 }
 
@@ -49,15 +37,8 @@ fn server_pings_and_closes_without_pong() {
 fn close_packet_closes_on_every_transport() {
     for transport in [Polling, WebSocket] {
         let mut session = server(transport);
-        assert_eq!(
-            session.handle_packet(transport, Packet::Close, at(1)),
-            Err(TransportClose)
-        );
-        let noop: &[_] = if transport == Polling {
-            &[(Polling, Packet::Noop)]
-        } else {
-            &[]
-        };
+        assert_eq!(session.handle_packet(transport, Packet::Close, at(1)), Err(TransportClose));
+        let noop: &[_] = if transport == Polling { &[(Polling, Packet::Noop)] } else { &[] };
         check(&mut session, noop, &[SessionEvent::Closed(TransportClose)]);
         let late = session.handle_packet(transport, Packet::Message(Message::Text("late")), at(2));
         assert_eq!(late, Ok(None), "nothing after a close packet is processed");
@@ -68,33 +49,17 @@ fn close_packet_closes_on_every_transport() {
 fn ping_from_a_client_is_a_transport_error() {
     for data in ["", "probe"] {
         let mut session = server(Polling);
-        assert_eq!(
-            session.handle_packet(Polling, Packet::Ping(data), at(1)),
-            Err(TransportError)
-        );
-        check(
-            &mut session,
-            &[(Polling, Packet::Close)],
-            &[SessionEvent::Closed(TransportError)],
-        );
+        assert_eq!(session.handle_packet(Polling, Packet::Ping(data), at(1)), Err(TransportError));
+        check(&mut session, &[(Polling, Packet::Close)], &[SessionEvent::Closed(TransportError)]);
     }
 }
 
 #[test]
 fn packets_without_meaning_are_passed_over() {
     let mut session = server(Polling);
-    for packet in [
-        Packet::Open("{}"),
-        Packet::Upgrade,
-        Packet::Noop,
-        Packet::Pong(""),
-    ] {
+    for packet in [Packet::Open("{}"), Packet::Upgrade, Packet::Noop, Packet::Pong("")] {
         assert_eq!(session.handle_packet(Polling, packet, at(1)), Ok(None));
-        assert_eq!(
-            session.handle_packet(WebSocket, packet, at(1)),
-            Ok(None),
-            "no probe is open"
-        );
+        assert_eq!(session.handle_packet(WebSocket, packet, at(1)), Ok(None), "no probe is open");
     }
     check(&mut session, &[], &[]);
     assert!(session.is_open());
@@ -104,27 +69,17 @@ fn packets_without_meaning_are_passed_over() {
 fn server_upgrades() {
     let mut session = server(Polling);
     assert_eq!(session.handle_probe(at(0)), Ok(()));
-    assert_eq!(
-        session.handle_probe(at(0)),
-        Err(ProbeRefused::AlreadyProbing)
-    );
+    assert_eq!(session.handle_probe(at(0)), Err(ProbeRefused::AlreadyProbing));
     check(&mut session, &[], &[]);
     probe(&mut session, Packet::Ping("probe"), 10);
-    check(
-        &mut session,
-        &[(WebSocket, Packet::Pong("probe")), (Polling, Packet::Noop)],
-        &[SessionEvent::Upgrading],
-    );
+    check(&mut session, &[(WebSocket, Packet::Pong("probe")), (Polling, Packet::Noop)], &[SessionEvent::Upgrading]);
     assert_eq!(session.poll_timeout(), Some(at(110)));
     session.handle_timeout(at(110));
     check(&mut session, &[(Polling, Packet::Noop)], &[]);
     assert_eq!(session.transport(), Polling);
     probe(&mut session, Packet::Upgrade, 120);
     check(&mut session, &[], &[SessionEvent::Upgraded]);
-    assert_eq!(
-        (session.transport(), session.is_upgrading()),
-        (WebSocket, false)
-    );
+    assert_eq!((session.transport(), session.is_upgrading()), (WebSocket, false));
     assert_eq!(session.handle_probe(at(130)), Err(ProbeRefused::NotPolling));
     session.handle_transport_closed(Polling, true);
     assert!(session.is_open(), "the old transport is nothing any more");
@@ -159,11 +114,7 @@ fn lost_or_silent_probe_fails() {
 
     session.handle_probe(at(100)).unwrap();
     probe(&mut session, Packet::Ping("probe"), 100);
-    check(
-        &mut session,
-        &[(WebSocket, Packet::Pong("probe")), (Polling, Packet::Noop)],
-        &[SessionEvent::Upgrading],
-    );
+    check(&mut session, &[(WebSocket, Packet::Pong("probe")), (Polling, Packet::Noop)], &[SessionEvent::Upgrading]);
     session.handle_timeout(at(10_099));
     check(&mut session, &[(Polling, Packet::Noop)], &[]);
     session.handle_timeout(at(10_100));
@@ -179,28 +130,14 @@ fn ping_on_its_way_during_an_upgrade_keeps_its_deadline() {
     session.handle_probe(at(26_000)).unwrap();
     probe(&mut session, Packet::Ping("probe"), 26_000);
     probe(&mut session, Packet::Upgrade, 26_100);
-    assert_eq!(
-        session.poll_timeout(),
-        Some(at(45_000)),
-        "neither lost nor restarted"
-    );
-    assert_eq!(
-        session.handle_packet(WebSocket, Packet::Pong(""), at(30_000)),
-        Ok(None)
-    );
-    assert_eq!(
-        session.poll_timeout(),
-        Some(at(55_000)),
-        "and the next ping follows"
-    );
+    assert_eq!(session.poll_timeout(), Some(at(45_000)), "neither lost nor restarted");
+    assert_eq!(session.handle_packet(WebSocket, Packet::Pong(""), at(30_000)), Ok(None));
+    assert_eq!(session.poll_timeout(), Some(at(55_000)), "and the next ping follows");
 }
 
 #[test]
 fn upgrades_can_be_forbidden() {
-    let config = SessionConfig {
-        allow_upgrades: false,
-        ..SessionConfig::default()
-    };
+    let config = SessionConfig { allow_upgrades: false, ..SessionConfig::default() };
     let mut session = Session::server(Polling, &config, at(0));
     assert_eq!(session.handle_probe(at(0)), Err(ProbeRefused::NotAllowed));
 }
@@ -222,35 +159,21 @@ fn our_close_says_so_once() {
     session.close(ForcedClose);
     session.close(PingTimeout);
     session.handle_transport_closed(Polling, true);
-    check(
-        &mut session,
-        &[(Polling, Packet::Close)],
-        &[SessionEvent::Closed(ForcedClose)],
-    );
+    check(&mut session, &[(Polling, Packet::Close)], &[SessionEvent::Closed(ForcedClose)]);
 }
 
 #[test]
 fn client_opens_pongs_and_times_out() {
     let mut session = client(WebSocket);
     assert!(!session.is_open());
-    assert_eq!(
-        session.handle_packet(WebSocket, Packet::Open(OPEN), at(10)),
-        Ok(None)
-    );
+    assert_eq!(session.handle_packet(WebSocket, Packet::Open(OPEN), at(10)), Ok(None));
     let handshake = Box::new(Handshake::parse(OPEN).unwrap());
     check(&mut session, &[], &[SessionEvent::Opened(handshake)]);
-    assert_eq!(
-        session.handle_packet(WebSocket, Packet::Ping(""), at(20_000)),
-        Ok(None)
-    );
+    assert_eq!(session.handle_packet(WebSocket, Packet::Ping(""), at(20_000)), Ok(None));
     check(&mut session, &[(WebSocket, Packet::Pong(""))], &[]);
     assert_eq!(session.poll_timeout(), Some(at(65_000)));
     session.handle_timeout(at(65_000));
-    check(
-        &mut session,
-        &[(WebSocket, Packet::Close)],
-        &[SessionEvent::Closed(PingTimeout)],
-    );
+    check(&mut session, &[(WebSocket, Packet::Close)], &[SessionEvent::Closed(PingTimeout)]);
 }
 
 #[test]
@@ -259,20 +182,9 @@ fn client_that_is_not_opened_gives_up() {
     session.handle_timeout(at(19_999));
     check(&mut session, &[], &[]);
     session.handle_timeout(at(20_000));
-    check(
-        &mut session,
-        &[(Polling, Packet::Close)],
-        &[SessionEvent::Closed(PingTimeout)],
-    );
-    for packet in [
-        Packet::Message(Message::Text("x")),
-        Packet::Open("{}"),
-        Packet::Ping(""),
-    ] {
-        assert_eq!(
-            client(Polling).handle_packet(Polling, packet, at(1)),
-            Err(ParseError)
-        );
+    check(&mut session, &[(Polling, Packet::Close)], &[SessionEvent::Closed(PingTimeout)]);
+    for packet in [Packet::Message(Message::Text("x")), Packet::Open("{}"), Packet::Ping("")] {
+        assert_eq!(client(Polling).handle_packet(Polling, packet, at(1)), Err(ParseError));
     }
 }
 
@@ -283,29 +195,18 @@ fn client_upgrades() {
     check(&mut session, &[(WebSocket, Packet::Ping("probe"))], &[]);
     probe(&mut session, Packet::Pong("probe"), 2);
     check(&mut session, &[], &[SessionEvent::Upgrading]);
-    assert_eq!(
-        session.handle_packet(Polling, Packet::Ping(""), at(3)),
-        Ok(None)
-    );
+    assert_eq!(session.handle_packet(Polling, Packet::Ping(""), at(3)), Ok(None));
     session.handle_polling_paused();
     let transmits = [(WebSocket, Packet::Upgrade), (WebSocket, Packet::Pong(""))];
     check(&mut session, &transmits, &[SessionEvent::Upgraded]);
     let hello = Message::Text("hello");
-    assert_eq!(
-        session.handle_packet(WebSocket, Packet::Message(hello), at(4)),
-        Ok(Some(hello))
-    );
+    assert_eq!(session.handle_packet(WebSocket, Packet::Message(hello), at(4)), Ok(Some(hello)));
 }
 
 #[test]
 fn client_probe_can_fail() {
     let mut session = open_client();
-    for packet in [
-        Packet::Pong(""),
-        Packet::Noop,
-        Packet::Open("{}"),
-        Packet::Message(Message::Text("x")),
-    ] {
+    for packet in [Packet::Pong(""), Packet::Noop, Packet::Open("{}"), Packet::Message(Message::Text("x"))] {
         session.handle_probe(at(1)).unwrap();
         probe(&mut session, packet, 2);
         check(&mut session, &[], &[SessionEvent::UpgradeFailed]);
@@ -322,14 +223,8 @@ fn session_is_small() {
 
 #[test]
 fn reasons_have_the_strings_of_the_reference() {
-    assert_eq!(
-        serde_json::to_string(&TransportError).unwrap(),
-        r#""transport error""#
-    );
-    assert_eq!(
-        CloseReason::ForcedServerClose.to_string(),
-        "forced server close"
-    );
+    assert_eq!(serde_json::to_string(&TransportError).unwrap(), r#""transport error""#);
+    assert_eq!(CloseReason::ForcedServerClose.to_string(), "forced server close");
 }
 
 fn server(transport: Transport) -> Session {
@@ -342,13 +237,8 @@ fn client(transport: Transport) -> Session {
 
 fn open_client() -> Session {
     let mut session = client(Polling);
-    session
-        .handle_packet(Polling, Packet::Open(OPEN), at(0))
-        .unwrap();
-    assert!(matches!(
-        session.poll_event(),
-        Some(SessionEvent::Opened(_))
-    ));
+    session.handle_packet(Polling, Packet::Open(OPEN), at(0)).unwrap();
+    assert!(matches!(session.poll_event(), Some(SessionEvent::Opened(_))));
     session
 }
 
@@ -356,14 +246,8 @@ fn probe(session: &mut Session, packet: Packet<'_>, now: u64) {
     assert_eq!(session.handle_packet(WebSocket, packet, at(now)), Ok(None));
 }
 
-fn check(
-    session: &mut Session,
-    transmits: &[(Transport, Packet<'static>)],
-    events: &[SessionEvent],
-) {
-    let sent: Vec<_> = std::iter::from_fn(|| session.poll_transmit())
-        .map(|t| (t.transport, t.packet))
-        .collect();
+fn check(session: &mut Session, transmits: &[(Transport, Packet<'static>)], events: &[SessionEvent]) {
+    let sent: Vec<_> = std::iter::from_fn(|| session.poll_transmit()).map(|t| (t.transport, t.packet)).collect();
     assert_eq!(sent, transmits);
     let said: Vec<_> = std::iter::from_fn(|| session.poll_event()).collect();
     assert_eq!(said, events);

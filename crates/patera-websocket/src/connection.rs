@@ -57,8 +57,7 @@ pub struct Connection {
     closing: Closing,
     close_received: bool,
     failed: bool,
-    /// `message` has been handed out, and is freed at the next call.
-    delivered: bool,
+    delivered: Delivered,
     header: HeaderBuffer,
     frame: Option<Frame>,
     message: Option<Box<Assembler>>,
@@ -73,6 +72,13 @@ enum Closing {
     Open,
     Owed(Box<ControlPayload>),
     Sent,
+}
+
+/// What the last event lent out: it is freed at the next call.
+enum Delivered {
+    Nothing,
+    Message,
+    Control,
 }
 
 /// A frame whose header has been read.
@@ -104,7 +110,7 @@ impl Connection {
             closing: Closing::Open,
             close_received: false,
             failed: false,
-            delivered: false,
+            delivered: Delivered::Nothing,
             header: HeaderBuffer::default(),
             frame: None,
             message: None,
@@ -141,7 +147,7 @@ impl Connection {
                 Err(error) => return Err(self.fail(error)),
             },
             Some(Ready::Assembled) => {
-                self.delivered = true;
+                self.delivered = Delivered::Message;
                 self.message.as_deref().map(Assembler::event)
             }
             Some(Ready::PiecedControl(opcode)) => {
@@ -150,7 +156,7 @@ impl Connection {
                     Ok(event) => self.note(&event),
                     Err(error) => return Err(self.fail(error)),
                 }
-                self.delivered = true;
+                self.delivered = Delivered::Control;
                 whole_event(opcode, self.control.insert(payload)).ok()
             }
         };
@@ -332,11 +338,12 @@ impl Connection {
 
     /// Gives back the memory of the event that the last call returned.
     fn forget_delivered(&mut self) {
-        if self.delivered {
-            self.delivered = false;
-            self.message = None;
-            self.control = None;
+        match self.delivered {
+            Delivered::Nothing => return,
+            Delivered::Message => self.message = None,
+            Delivered::Control => self.control = None,
         }
+        self.delivered = Delivered::Nothing;
     }
 }
 

@@ -29,6 +29,7 @@
 //! | `mask`, `utf8`, `assembler`, `control` | payloads: unmasked, checked, joined |
 //! | [`close`](CloseCode) | close codes and close frames |
 //! | `handshake` | the HTTP request and response before all that: [`accept`], [`client_request`], [`verify_response`] |
+//! | `stream` | with the feature `tokio`: a WebSocket over any `AsyncRead + AsyncWrite` |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -43,6 +44,9 @@ mod frame;
 mod handshake;
 mod header;
 mod mask;
+#[cfg(feature = "tokio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+pub mod stream;
 mod utf8;
 
 pub use crate::close::{CloseCode, CloseFrame};

@@ -1,0 +1,67 @@
+//! Sends every message back: text as text, binary as binary.
+//!
+//! ```text
+//! cargo run --release -p patera-websocket --features tokio --example echo -- 9001
+//! ```
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use clap::Parser;
+use patera_websocket::Config;
+use patera_websocket::stream::{Error, WebSocketStream};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+/// A WebSocket echo server on 127.0.0.1.
+#[derive(Parser)]
+struct Options {
+    /// Where to listen.
+    #[arg(env = "PORT", default_value_t = 9001)]
+    port: u16,
+    /// The largest message, and the largest frame.
+    #[arg(long, default_value_t = 16 * 1024 * 1024)]
+    message_bytes_max: usize,
+    /// How many frames a message may be cut into.
+    #[arg(long, default_value_t = 65_536)]
+    fragments_max: usize,
+}
+
+/// How long a client may take for its handshake, be silent, or not read.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+const SILENCE: Duration = Duration::from_secs(120);
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let options = Options::parse();
+    let mut config = Config::default();
+    config.frame_bytes_max = options.message_bytes_max;
+    config.message_bytes_max = options.message_bytes_max;
+    config.fragments_max = options.fragments_max;
+
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
+    println!("echo on ws://{}", listener.local_addr()?);
+    loop {
+        // One failed accept (no descriptors left, a client already gone) must not end the server.
+        let Ok((socket, address)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        tokio::spawn(async move {
+            if let Err(error) = echo(socket, config).await {
+                eprintln!("{address}: {error:?}");
+            }
+        });
+    }
+}
+
+/// Until the client closes, breaks the protocol or falls silent.
+async fn echo(socket: TcpStream, config: Config) -> Result<(), Error> {
+    socket.set_nodelay(true)?;
+    let mut stream =
+        timeout(HANDSHAKE, WebSocketStream::accept(socket, config)).await.map_err(|_| Error::Disconnected)??;
+    while let Ok(Some(message)) = timeout(SILENCE, stream.next()).await {
+        timeout(SILENCE, stream.send(message?)).await.map_err(|_| Error::Disconnected)??;
+    }
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! The opening handshake over a stream: a server's in two steps, so that the request can be looked at in between.
+
+use bytes::BytesMut;
+use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::{HeaderValue, Request, Response, StatusCode, Uri};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+
+use super::error::Error;
+use super::head;
+use super::websocket::WebSocketStream;
+use crate::config::Config;
+use crate::frame::Role;
+use crate::handshake::{self, AcceptOptions, InvalidResponse};
+
+/// A request that has been read and not answered. [`WebSocketStream::accept`] is this in one step.
+///
+/// ```no_run
+/// # use patera_websocket::{AcceptOptions, Config, stream::{Error, Upgrade, WebSocketStream}};
+/// # async fn accept(socket: tokio::net::TcpStream) -> Result<WebSocketStream<tokio::net::TcpStream>, Error> {
+/// let upgrade = Upgrade::read(socket).await?;
+/// if upgrade.request().uri().path() != "/chat" {
+///     upgrade.refuse(http::StatusCode::NOT_FOUND, "no such chat").await?;
+///     return Err(Error::Disconnected);
+/// }
+/// upgrade.accept(&AcceptOptions::default(), Config::default()).await
+/// # }
+/// ```
+pub struct Upgrade<S> {
+    io: S,
+    request: Request<()>,
+    /// Read behind the head: the first frames of a client that does not wait.
+    input: BytesMut,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Upgrade<S> {
+    /// Reads the head of a request: at most 16 KiB and 100 headers.
+    ///
+    /// # Errors
+    /// `MalformedHead` or `LongHead` when it is no request (the client has been told), `Disconnected`, `Io`.
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: what was read is lost with the stream.
+    pub async fn read(mut io: S) -> Result<Self, Error> {
+        let mut input = BytesMut::new();
+        let request = match head::read(&mut io, &mut input).await {
+            Ok(head) => head::parse_request(&head),
+            Err(error) => Err(error),
+        };
+        match request {
+            Ok(request) => Ok(Upgrade { io, request, input }),
+            Err(error) => {
+                let status = match error {
+                    Error::LongHead => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                    Error::MalformedHead => StatusCode::BAD_REQUEST,
+                    _ => return Err(error),
+                };
+                refuse(&mut io, plain(status, &error.to_string())).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// What the client asks for.
+    pub fn request(&self) -> &Request<()> {
+        &self.request
+    }
+
+    /// Agrees, if the request is a WebSocket handshake.
+    ///
+    /// # Errors
+    /// `Refused` if it is none (the client has been told), `Io`.
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: the response may be written in part.
+    pub async fn accept(mut self, options: &AcceptOptions, config: Config) -> Result<WebSocketStream<S>, Error> {
+        match handshake::accept(&self.request, options) {
+            Ok(accepted) => {
+                head::write_response(&mut self.io, &accepted.response().map(|()| "")).await?;
+                let subprotocol = accepted.subprotocol;
+                Ok(WebSocketStream::new(self.io, Role::Server, config, self.input, subprotocol))
+            }
+            Err(refusal) => {
+                refuse(&mut self.io, refusal.response()).await?;
+                Err(Error::Refused(refusal))
+            }
+        }
+    }
+
+    /// Answers with a status and a plain text, and hangs up.
+    ///
+    /// # Errors
+    /// `Io`.
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: the response may be written in part.
+    pub async fn refuse(mut self, status: StatusCode, text: &str) -> Result<(), Error> {
+        refuse(&mut self.io, plain(status, text)).await
+    }
+}
+
+fn plain(status: StatusCode, text: &str) -> Response<String> {
+    let mut response = Response::new(text.to_owned());
+    *response.status_mut() = status;
+    response
+}
+
+async fn refuse(io: &mut (impl AsyncWrite + Unpin), mut response: Response<String>) -> Result<(), Error> {
+    let length = response.body().len();
+    response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    head::write_response(io, &response).await?;
+    io.shutdown().await?;
+    Ok(())
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
+    /// Reads a request and agrees to it, whatever its path, without a subprotocol; [`Upgrade`] lets one look first.
+    ///
+    /// # Errors
+    /// As [`Upgrade::read`] and [`Upgrade::accept`].
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: what was read is lost with the stream.
+    pub async fn accept(io: S, config: Config) -> Result<Self, Error> {
+        Upgrade::read(io).await?.accept(&AcceptOptions::default(), config).await
+    }
+
+    /// Asks for a WebSocket at `uri` over `io`, which is connected to its host already (over TLS for `wss`). Of
+    /// `subprotocols` the server may choose one, see [`subprotocol`](Self::subprotocol).
+    ///
+    /// # Errors
+    /// `InvalidRequest` before anything is sent, `InvalidResponse`, `MalformedHead`, `LongHead`, `Disconnected`, `Io`.
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: the request may be written in part.
+    pub async fn connect(mut io: S, uri: &Uri, subprotocols: &[&str], config: Config) -> Result<Self, Error> {
+        let key: [u8; 16] = rand::random();
+        let request = handshake::client_request(uri, key, subprotocols).map_err(Error::InvalidRequest)?;
+        head::write_request(&mut io, &request).await?;
+        let mut input = BytesMut::new();
+        let head = head::read(&mut io, &mut input).await?;
+        let response = head::parse_response(&head)?;
+        if response.version() != http::Version::HTTP_11 {
+            return Err(Error::InvalidResponse(InvalidResponse::Upgrade));
+        }
+        let agreed = handshake::verify_response(&response, key, subprotocols).map_err(Error::InvalidResponse)?;
+        Ok(WebSocketStream::new(io, Role::Client, config, input, agreed.subprotocol))
+    }
+}

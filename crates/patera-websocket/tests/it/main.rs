@@ -1,0 +1,14 @@
+//! What the crate promises, through its public API.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which the lint does not see as tests")]
+
+mod support;
+
+mod chunking;
+mod closing;
+mod conformance;
+mod limits;
+mod oracle;
+mod pair;
+mod sizes;
+#[cfg(feature = "tokio")]
+mod stream;

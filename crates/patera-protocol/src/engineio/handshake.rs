@@ -109,6 +109,18 @@ pub enum HandshakeError {
     MaxPayload,
 }
 
+impl HandshakeError {
+    /// A short name that does not change, for logs, counters and the test vectors: `max_payload`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            HandshakeError::Json => "json",
+            HandshakeError::Sid => "sid",
+            HandshakeError::Interval => "interval",
+            HandshakeError::MaxPayload => "max_payload",
+        }
+    }
+}
+
 impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

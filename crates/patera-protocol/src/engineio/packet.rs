@@ -198,6 +198,17 @@ pub enum PacketError {
     Base64,
 }
 
+impl PacketError {
+    /// A short name that does not change, for logs, counters and the test vectors: `unknown_type`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            PacketError::Empty => "empty",
+            PacketError::UnknownType(_) => "unknown_type",
+            PacketError::Base64 => "base64",
+        }
+    }
+}
+
 impl fmt::Display for PacketError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

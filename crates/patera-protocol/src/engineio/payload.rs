@@ -146,6 +146,19 @@ pub enum PayloadError {
     },
 }
 
+impl PayloadError {
+    /// A short name that does not change, for logs, counters and the test vectors; of an invalid packet, the packet
+    /// error's.
+    pub fn name(&self) -> &'static str {
+        match self {
+            PayloadError::Empty => "empty_payload",
+            PayloadError::Utf8 => "utf8",
+            PayloadError::Packet(error) => error.name(),
+            PayloadError::TooManyControlPackets { .. } => "too_many_control_packets",
+        }
+    }
+}
+
 impl fmt::Display for PayloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,8 +1,18 @@
-//! Tests of more than one file, and what the others' tests share.
+//! Tests of more than one file, and what the tests share.
+
+mod properties;
+mod vectors;
 
 use std::{
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
+};
+
+use serde::{Serialize, Serializer, ser::SerializeTuple};
+
+use crate::{
+    engineio::Message,
+    socketio::{Connection, ConnectionConfig, Incoming, Value},
 };
 
 /// Virtual time: so many milliseconds after the start of the tests.
@@ -10,4 +20,28 @@ use std::{
 pub(crate) fn at(milliseconds: u64) -> Instant {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     *ORIGIN.get_or_init(Instant::now) + Duration::from_millis(milliseconds)
+}
+
+/// A server whose client is in these namespaces, in this order.
+pub(crate) fn connected_server(config: ConnectionConfig, namespaces: &[&str]) -> Connection {
+    let mut server = Connection::server(Arc::new(config));
+    for name in namespaces {
+        let slot = match server.handle_message(Message::Text(&format!("0{name},")), at(0)) {
+            Ok(Some(Incoming::Connect { slot, .. })) => slot,
+            other => panic!("{name}: {other:?}"),
+        };
+        server.accept(slot);
+    }
+    server
+}
+
+/// A tuple whose length is only known now.
+pub(crate) struct Several<'a>(pub(crate) &'a [Value]);
+
+impl Serialize for Several<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut tuple = serializer.serialize_tuple(self.0.len())?;
+        self.0.iter().try_for_each(|value| tuple.serialize_element(value))?;
+        tuple.end()
+    }
 }

@@ -31,12 +31,13 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(config: Config) -> Self {
-        let mut engine = SessionConfig::default();
-        engine.ping_interval = config.ping_interval;
-        engine.ping_timeout = config.ping_timeout;
-        engine.upgrade_timeout = config.upgrade_timeout;
-        engine.max_payload = config.max_http_buffer_size;
-        engine.allow_upgrades = config.allow_upgrades && config.transports.contains(&Transport::WebSocket);
+        let engine = SessionConfig {
+            ping_interval: config.ping_interval,
+            ping_timeout: config.ping_timeout,
+            upgrade_timeout: config.upgrade_timeout,
+            max_payload: config.max_http_buffer_size,
+            allow_upgrades: config.allow_upgrades && config.transports.contains(&Transport::WebSocket),
+        };
         Core {
             engine,
             protocol: Arc::new(config.protocol.clone()),

@@ -42,7 +42,7 @@ impl<'a, 'p> EventContext<'a, 'p> {
     }
 }
 
-/// Why a handler could not be called: see [`Io::on_error`](crate::Io::on_error).
+/// Why a handler could not be called: see [`Io::on_error`](crate::Namespace::on_error).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CallError {
@@ -235,7 +235,7 @@ impl<R: IntoReply, E: Into<Error>> IntoReply for Result<R, E> {
     }
 }
 
-/// What went wrong in a handler: see [`Io::on_error`](crate::Io::on_error).
+/// What went wrong in a handler: see [`Io::on_error`](crate::Namespace::on_error).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Failure {

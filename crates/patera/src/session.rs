@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use patera_protocol::engineio::{self, Message, Packet, SessionEvent, Transport};
+use patera_protocol::engineio::{self, Message, SessionEvent, Transport};
 use patera_protocol::socketio::Slot;
 
 use self::ending::{Ending, Farewell, Phase};

@@ -51,7 +51,7 @@ struct Kept {
     /// Emitted before the socket was let in: goes out behind the CONNECT packet.
     held: Vec<Item>,
     held_bytes: usize,
-    events: Option<Box<HashMap<Box<str>, Handlers>>>,
+    events: HashMap<Box<str>, Handlers>,
     disconnect: Handlers,
     data: Option<Arc<dyn Data>>,
     extensions: Option<Box<TypeMap>>,
@@ -158,7 +158,7 @@ impl SocketInner {
 
     pub(crate) fn event_handlers(&self, event: &str) -> Handlers {
         let kept = self.kept.lock();
-        kept.events.as_ref().and_then(|events| events.get(event)).cloned().unwrap_or_default()
+        kept.events.get(event).cloned().unwrap_or_default()
     }
 
     pub(crate) fn disconnect_handlers(&self) -> Handlers {
@@ -238,7 +238,7 @@ impl Socket {
         H::Output: IntoReply,
     {
         let handler = event_handler(handler);
-        self.0.kept.lock().events.get_or_insert_default().entry(event.into()).or_default().push(handler);
+        self.0.kept.lock().events.entry(event.into()).or_default().push(handler);
     }
 
     /// Adds a handler for the end of this socket; a [`DisconnectReason`] parameter tells why. The socket has left its rooms by then.

@@ -25,9 +25,7 @@ mod tests {
     use super::*;
 
     fn check(configured: &str, add_trailing_slash: bool, path: &str, matches: bool) {
-        let mut config = Config::default();
-        config.path = configured.to_owned();
-        config.add_trailing_slash = add_trailing_slash;
+        let config = Config { path: configured.to_owned(), add_trailing_slash, ..Config::default() };
         assert_eq!(Paths::new(&config).matches(path), matches, "{configured} {path}");
     }
 

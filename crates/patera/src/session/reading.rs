@@ -11,6 +11,7 @@ use super::ending::Farewell;
 use super::{Application, Link, Scope, Session};
 use crate::error::DisconnectReason;
 use crate::stats::count;
+use crate::trace::trace;
 use crate::transport::{Dialect, PostAnswer, ReadEnd};
 
 impl<A: Application> Session<A> {
@@ -44,7 +45,10 @@ impl<A: Application> Session<A> {
             Some(ReadEnd::Gone { error: false }) => self.end(DisconnectReason::TransportClose, Farewell::None),
             Some(ReadEnd::Gone { error: true }) => self.end(DisconnectReason::TransportError, Farewell::None),
             Some(ReadEnd::Closed) => self.end(DisconnectReason::TransportClose, Farewell::Now),
-            Some(ReadEnd::Protocol(_)) => self.end(DisconnectReason::TransportError, Farewell::Now),
+            Some(ReadEnd::Protocol(error)) => {
+                trace!(debug, "patera::engine", "WebSocket violated", sid = %self.shared.sid, error = %error);
+                self.end(DisconnectReason::TransportError, Farewell::Now);
+            }
         }
     }
 

@@ -1,4 +1,5 @@
 //! The server's public API, driven over real connections on port 0 by other people's WebSocket client and by raw HTTP.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod closing;
 mod connecting;

@@ -212,7 +212,7 @@ impl<A: Application> Session<A> {
     fn stalled_until(&self) -> Option<Instant> {
         match &self.link {
             Link::WebSocket(link) => {
-                link.stalled_since.map(|since| since + self.shared.core.config.outbox_stall_timeout)
+                link.stalled_since().map(|since| since + self.shared.core.config.outbox_stall_timeout)
             }
             Link::Polling(_) => None,
         }
@@ -302,5 +302,16 @@ impl<A: Application> Drop for Session<A> {
         self.shared.core.registry.remove(&self.shared.sid);
         count(&self.shared.core.counters.sessions_closed, 1);
         self.shared.core.session_ended.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::Connection;
+
+    #[test]
+    fn an_idle_session_is_small() {
+        assert!(size_of::<Session<Connection>>() <= 512, "{}", size_of::<Session<Connection>>());
     }
 }

@@ -28,9 +28,9 @@ impl Stream {
     pub(crate) fn from_upgraded(upgraded: Upgraded) -> (Self, Bytes) {
         // axum::serve and other users of hyper-util's `auto` wrap the stream once more.
         match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
-            Ok(parts) => (Self::tcp(parts.io.into_inner()), parts.read_buf),
+            Ok(parts) => (Self::tcp(parts.io.into_inner()), owned(&parts.read_buf)),
             Err(upgraded) => match upgraded.downcast::<TokioIo<TcpStream>>() {
-                Ok(parts) => (Self::tcp(parts.io.into_inner()), parts.read_buf),
+                Ok(parts) => (Self::tcp(parts.io.into_inner()), owned(&parts.read_buf)),
                 Err(upgraded) => (Stream::Other(Box::new(TokioIo::new(upgraded))), Bytes::new()),
             },
         }
@@ -90,4 +90,9 @@ impl Stream {
             Stream::Other(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
+}
+
+/// A copy of its own: even an empty slice would keep all of hyper's read buffer alive.
+fn owned(leftover: &Bytes) -> Bytes {
+    if leftover.is_empty() { Bytes::new() } else { Bytes::copy_from_slice(leftover) }
 }

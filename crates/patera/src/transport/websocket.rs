@@ -32,13 +32,18 @@ pub(crate) struct WebSocketLink {
     pub(crate) dialect: Dialect,
     /// Read but not handled: what hyper had read, or what a turn left.
     unread: Bytes,
-    /// Taken from the outbox but not written.
-    unsent: VecDeque<Bytes>,
+    /// Taken from the outbox but not written; rare, so boxed.
+    unsent: Option<Box<Unsent>>,
     /// What counts in the outbox until `unsent` is written.
     in_flight: usize,
-    /// Since when the peer takes nothing.
-    pub(crate) stalled_since: Option<Instant>,
     unflushed: bool,
+}
+
+/// Never empty.
+struct Unsent {
+    queue: VecDeque<Bytes>,
+    /// Since when the peer takes nothing.
+    stalled_since: Option<Instant>,
 }
 
 /// Why reading ended.
@@ -62,9 +67,8 @@ impl WebSocketLink {
             connection: ws::Connection::new(Role::Server, limits),
             dialect,
             unread,
-            unsent: VecDeque::new(),
+            unsent: None,
             in_flight: 0,
-            stalled_since: None,
             unflushed: false,
         }
     }
@@ -86,6 +90,10 @@ impl WebSocketLink {
         } else {
             let count = self.unread.len().min(buffer.len());
             buffer[..count].copy_from_slice(&self.unread.split_to(count));
+            if self.unread.is_empty() {
+                // An empty slice would keep the whole buffer alive.
+                self.unread = Bytes::new();
+            }
             count
         };
         let mut at = 0;
@@ -136,7 +144,12 @@ impl WebSocketLink {
 
     /// Whether the peer has taken all that was written.
     pub(crate) fn is_writable(&self) -> bool {
-        self.unsent.is_empty()
+        self.unsent.is_none()
+    }
+
+    /// Since when the peer takes nothing, though something waits.
+    pub(crate) fn stalled_since(&self) -> Option<Instant> {
+        self.unsent.as_ref()?.stalled_since
     }
 
     /// Writes until nothing is left: what waits here, then what `fill` adds to the batch. `fill` returns the bytes to
@@ -169,44 +182,33 @@ impl WebSocketLink {
                 },
             };
             if batch.as_small().is_none_or(|small| done < small.len()) {
-                self.unsent = batch.into_queue(done);
+                self.unsent = Some(Box::new(Unsent { queue: batch.into_queue(done), stalled_since: None }));
             }
         }
     }
 
     fn poll_unsent(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<io::Result<()>> {
-        while !self.unsent.is_empty() {
+        while let Some(unsent) = &mut self.unsent {
             let mut slices = [IoSlice::new(&[]); 16];
-            for (slice, data) in slices.iter_mut().zip(&self.unsent) {
+            for (slice, data) in slices.iter_mut().zip(&unsent.queue) {
                 *slice = IoSlice::new(data);
             }
-            let filled = self.unsent.len().min(slices.len());
+            let filled = unsent.queue.len().min(slices.len());
             match self.stream.poll_write_vectored(cx, &slices[..filled]) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(count)) => self.advance(count),
+                Poll::Ready(Ok(count)) => {
+                    if unsent.advance(count) {
+                        self.unsent = None;
+                    }
+                }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
-                    self.stalled_since.get_or_insert(now);
+                    unsent.stalled_since.get_or_insert(now);
                     return Poll::Pending;
                 }
             }
         }
-        self.stalled_since = None;
         Poll::Ready(Ok(()))
-    }
-
-    fn advance(&mut self, mut count: usize) {
-        self.stalled_since = None;
-        while let Some(front) = self.unsent.front_mut() {
-            if count < front.len() {
-                *front = front.split_off(count);
-                return;
-            }
-            count -= front.len();
-            self.unsent.pop_front();
-        }
-        // A burst's queue must not stay as memory for ever.
-        self.unsent = VecDeque::new();
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -255,12 +257,29 @@ impl WebSocketLink {
     }
 
     fn owe(&mut self, frame: Bytes) {
-        self.unsent.push_back(frame);
+        let empty = || Box::new(Unsent { queue: VecDeque::new(), stalled_since: None });
+        self.unsent.get_or_insert_with(empty).queue.push_back(frame);
         self.unflushed = true;
     }
 
     /// Whether our close frame is written or about to be.
     pub(crate) fn is_closing(&self) -> bool {
         self.connection.close_sent()
+    }
+}
+
+impl Unsent {
+    /// `count` bytes are written; true if those were all.
+    fn advance(&mut self, mut count: usize) -> bool {
+        self.stalled_since = None;
+        while let Some(front) = self.queue.front_mut() {
+            if count < front.len() {
+                *front = front.split_off(count);
+                return false;
+            }
+            count -= front.len();
+            self.queue.pop_front();
+        }
+        true
     }
 }

@@ -115,6 +115,7 @@ async fn bad_json_closes_and_plain_requests_are_told() {
         native.text().await;
         native.send(bad).await;
         native.closed().await;
+        drop(native);
         eventually(|| io.stats().sessions == 0).await;
     }
     assert_eq!(crate::support::http(address, "GET", "/ws", "", "").await.status, 426);

@@ -118,3 +118,35 @@ async fn rooms_are_bounded_in_number_and_name() {
         assert_eq!(seen.recv().await, Some(expected));
     }
 }
+
+/// Counts how often it is written as JSON.
+struct Counted<'a>(&'a std::sync::atomic::AtomicUsize);
+
+impl serde::Serialize for Counted<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        serializer.serialize_str("counted")
+    }
+}
+
+#[tokio::test]
+async fn a_broadcast_is_encoded_once_whoever_gets_it() {
+    let io = server();
+    io.native("/ws");
+    let address = serve(&io).await;
+    let mut clients = Vec::new();
+    for _ in 0..5 {
+        clients.push(Client::connect(address).await.0);
+    }
+    let polling = crate::support::Polling::connect(address).await;
+    let mut native = Client::open(address, "/ws", Some("patera.json")).await;
+    native.text().await;
+    let encoded = std::sync::atomic::AtomicUsize::new(0);
+    assert_eq!(io.broadcast().try_emit("x", Counted(&encoded)).unwrap(), 7);
+    for client in &mut clients {
+        client.expect(r#"42["x","counted"]"#).await;
+    }
+    assert_eq!(polling.get().await.body, r#"42["x","counted"]"#);
+    native.expect(r#"{"event":"x","args":["counted"]}"#).await;
+    assert_eq!(encoded.into_inner(), 1);
+}

@@ -142,7 +142,7 @@ async fn a_broadcast_is_encoded_once_whoever_gets_it() {
     let mut native = Client::open(address, "/ws", Some("patera.json")).await;
     native.text().await;
     let encoded = std::sync::atomic::AtomicUsize::new(0);
-    assert_eq!(io.broadcast().try_emit("x", Counted(&encoded)).unwrap(), 7);
+    assert_eq!(io.broadcast().try_emit("x", (Counted(&encoded),)).unwrap(), 7);
     for client in &mut clients {
         client.expect(r#"42["x","counted"]"#).await;
     }

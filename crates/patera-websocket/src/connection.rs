@@ -3,6 +3,7 @@
 //! Writing messages is not its affair: a frame is made by [`encode`] or, once for many, by
 //! [`server_frame`](crate::server_frame).
 
+use std::fmt;
 use std::ops::Range;
 
 use crate::assembler::Assembler;
@@ -329,6 +330,7 @@ impl Connection {
 
     fn fail(&mut self, error: Error) -> Error {
         self.failed = true;
+        self.header = HeaderBuffer::default();
         self.frame = None;
         self.message = None;
         self.control = None;
@@ -344,6 +346,17 @@ impl Connection {
             Delivered::Control => self.control = None,
         }
         self.delivered = Delivered::Nothing;
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("role", &self.role)
+            .field("close_sent", &self.close_sent())
+            .field("close_received", &self.close_received)
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
     }
 }
 

@@ -25,6 +25,7 @@ use crate::handshake::{self, AcceptOptions, InvalidResponse};
 /// upgrade.accept(&AcceptOptions::default(), Config::default()).await
 /// # }
 /// ```
+#[derive(Debug)]
 pub struct Upgrade<S> {
     io: S,
     request: Request<()>,

@@ -110,6 +110,18 @@ fn error_is_told_once_and_then_nothing_is_heard() {
 }
 
 #[test]
+fn connection_is_idle_after_an_error_in_the_middle_of_a_header() {
+    for bytes in [&[0x83][..], &[0x81, 0x05], &[0x81, 0xfe, 0, 5], &[0x01, 0x81, 0, 0, 0, 0, 0xff]] {
+        let mut connection = server();
+        let mut outcome = Outcome::default();
+        bytes.iter().for_each(|byte| feed(&mut connection, &[*byte], &mut outcome));
+        assert!(outcome.error.is_some(), "{bytes:x?}");
+        output(&mut connection);
+        assert!(connection.is_idle(), "{bytes:x?}");
+    }
+}
+
+#[test]
 fn error_behind_our_own_close_sends_no_second_one() {
     let mut connection = server();
     connection.close(CloseCode::NORMAL, "");

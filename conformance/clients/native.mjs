@@ -1,4 +1,4 @@
-// The plain `WebSocket` agent: speaks the subprotocol `patera.json`. Runs in Node and in a page.
+// The plain `WebSocket` agent: speaks the subprotocol `patera.json`, or none. Runs in Node and in a page.
 
 import { asBytes, pack, unpack } from "../harness/values.mjs";
 import { Inbox } from "./agent.mjs";
@@ -27,7 +27,16 @@ class Client {
   constructor(socket, replies) {
     this.socket = socket;
     this.replies = replies;
-    socket.onmessage = ({ data }) => this.#received(JSON.parse(data));
+    socket.binaryType = "arraybuffer";
+    socket.onmessage = ({ data }) => {
+      // Without the subprotocol the event `message` comes as its bare text or bytes.
+      if (socket.protocol !== "" || (typeof data === "string" && data.startsWith('{"event":'))) this.#received(JSON.parse(data));
+      else this.#inbox.put("event message", [data]);
+    };
+    // Only the subprotocol tells the id; without it there is nothing to wait for.
+    socket.onopen = () => {
+      if (socket.protocol === "") this.#inbox.put("life connect", {});
+    };
     socket.onclose = ({ code, reason }) => this.#inbox.put("life disconnect", { reason: `${code} ${reason}`.trim() });
     socket.onerror = () => {};
   }
@@ -59,6 +68,15 @@ class Client {
 
   emit(event, ...args) {
     this.#send({ event, args: toWire(args) });
+  }
+
+  /** Sends a text or bytes as they are. */
+  send(message) {
+    this.socket.send(message);
+  }
+
+  protocol() {
+    return this.socket.protocol;
   }
 
   call(event, ...args) {
@@ -113,9 +131,9 @@ export class NativeAgent {
   }
 
   open(handles, options) {
-    const url = new URL("/ws", options.url.replace(/^http/, "ws"));
+    const url = new URL(options.namespaces[0] === "/" ? "/ws" : `${options.namespaces[0]}/ws`, options.url.replace(/^http/, "ws"));
     for (const [name, value] of Object.entries({ ...options.query, ...options.auth })) url.searchParams.set(name, value);
-    const socket = new this.#WebSocket(url.href, ["patera.json"]);
+    const socket = new this.#WebSocket(url.href, options.raw ? [] : ["patera.json"]);
     this.#clients.set(handles[0], new Client(socket, options.replies ?? {}));
   }
 

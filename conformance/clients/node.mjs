@@ -26,7 +26,7 @@ export const node4 = {
 export const nativeNode = {
   name: "ws",
   modes: ["websocket"],
-  can: new Set(["order"]),
+  can: new Set(["order", "native"]),
   native: true,
   reasons: { byServer: /^1000|^1005/, byClient: /^1000|^1005/, lost: /^1006/ },
   start: async () => ({ run: agentOf(new NativeAgent(WebSocket)), stop: async () => {} }),

@@ -39,6 +39,9 @@ class Client {
   id = () => this.#command("id");
   connect = () => this.#command("connect");
   disconnect = () => this.#command("disconnect");
+  /** Plain WebSockets: a message as it is, and the subprotocol that was agreed on. */
+  send = (message) => this.#command("send", message);
+  protocol = () => this.#command("protocol");
   cut = () => this.#command("cut");
 }
 
@@ -108,7 +111,7 @@ export function play(kind) {
     });
     for (const mode of kind.modes) {
       for (const scenario of scenarios.filter((each) => applies(each, kind, mode))) {
-        test(`${mode}: ${scenario.name}`, { timeout: 30_000 }, async () => {
+        test(`${mode}: ${scenario.name}`, { timeout: 20_000 }, async () => {
           const own = scenario.server ? await Server.start({ cors: { origin: "*" }, ...scenario.server }) : undefined;
           const stage = new Stage(kind, mode, agent, own ?? server);
           try {

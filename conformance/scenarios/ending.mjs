@@ -75,6 +75,18 @@ export const ending = [
     },
   },
   {
+    name: "a handler that panics ends its own connection and nobody else's",
+    reference: false,
+    async run(stage) {
+      const { client, observer, id } = await watched(stage);
+      await client.emit("panic me");
+      await client.life("disconnect");
+      const [who] = await observer.next("left");
+      assert.equal(who, id);
+      stage.equal(await observer.call("echo", "alive"), ["alive"]);
+    },
+  },
+  {
     name: "heartbeats keep a silent connection open",
     server: { ping_interval: 100, ping_timeout: 100 },
     async run(stage) {

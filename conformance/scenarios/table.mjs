@@ -13,6 +13,7 @@ import { ending } from "./ending.mjs";
 import { events } from "./events.mjs";
 import { flood } from "./flood.mjs";
 import { namespaces } from "./namespaces.mjs";
+import { native } from "./native.mjs";
 import { reconnecting } from "./reconnecting.mjs";
 import { rooms } from "./rooms.mjs";
 import { text } from "./text.mjs";
@@ -27,5 +28,6 @@ export const scenarios = [
   ...rooms,
   ...flood,
   ...ending,
+  ...native,
   ...reconnecting,
 ];

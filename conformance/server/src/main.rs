@@ -1,0 +1,82 @@
+//! The server that the conformance tests judge: the contract of `conformance/README.md` on the crate `patera`.
+
+#![forbid(unsafe_code)]
+
+mod contract;
+mod options;
+mod values;
+
+use std::{io::Read, net::SocketAddr};
+
+use axum::{
+    Json, Router,
+    extract::{ConnectInfo, Request, State},
+    middleware::{self, Next},
+    response::Response,
+    routing::get,
+};
+use patera::{
+    Io, RemoteAddress,
+    engine::{Engine, Message, Session},
+};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::options::Options;
+
+#[tokio::main]
+async fn main() -> patera::Result {
+    let options = Options::from_environment()?;
+    let io = Io::with_config(options.config()?);
+    contract::serve(&io);
+    let engine = Engine::new();
+    engine.on_connection(echo_messages);
+
+    let app = Router::new()
+        .route("/hello", get(|| async { "hello" }))
+        .route("/__stat", get(stat))
+        .layer(io.layer())
+        .layer(engine.layer())
+        .layer(middleware::from_fn(tell_address))
+        .with_state(io);
+
+    let port: u16 = std::env::var("PORT").unwrap_or_default().parse().unwrap_or(0);
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    if std::env::var_os("EXIT_WITH_STDIN").is_some() {
+        std::thread::spawn(exit_with_standard_input);
+    }
+    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
+    Ok(())
+}
+
+/// Engine.IO alone: every message comes back.
+async fn echo_messages(session: Session) {
+    while let Some(message) = session.recv().await {
+        if message == Message::from("close me") {
+            session.close();
+        } else {
+            session.send(message);
+        }
+    }
+}
+
+async fn stat(State(io): State<Io>) -> Json<serde_json::Value> {
+    let stats = io.stats();
+    // proc(5), "statm": the second field is the resident pages.
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = statm.split(' ').nth(1).and_then(|text| text.parse().ok()).unwrap_or(0);
+    Json(json!({"rss": pages * 4096, "sessions": stats.sessions, "sockets": stats.sockets}))
+}
+
+async fn tell_address(ConnectInfo(address): ConnectInfo<SocketAddr>, mut request: Request, next: Next) -> Response {
+    request.extensions_mut().insert(RemoteAddress(address));
+    next.run(request).await
+}
+
+/// The tests hold the other end: when they end, however they end, so does this process.
+fn exit_with_standard_input() {
+    let mut ignored = [0; 64];
+    while std::io::stdin().read(&mut ignored).is_ok_and(|count| count > 0) {}
+    std::process::exit(0);
+}

@@ -1,0 +1,132 @@
+//! `OPTIONS`: the library's options as JSON, so that a test can start the server it needs.
+
+use std::time::Duration;
+
+use patera::{Config, Cookie, Cors, CorsOrigin, Error, Result, SameSite, Transport};
+use serde::Deserialize;
+
+/// What `OPTIONS` may say; what it leaves out keeps its default.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Options {
+    ping_interval: Option<u64>,
+    ping_timeout: Option<u64>,
+    upgrade_timeout: Option<u64>,
+    connect_timeout: Option<u64>,
+    max_http_buffer_size: Option<usize>,
+    transports: Option<Vec<String>>,
+    allow_upgrades: Option<bool>,
+    path: Option<String>,
+    cors: Option<CorsOptions>,
+    cookie: Option<CookieOptions>,
+    origins: Option<Vec<String>>,
+    extra_headers: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CorsOptions {
+    origin: Origin,
+    #[serde(default)]
+    credentials: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Origin {
+    One(String),
+    List(Vec<String>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CookieOptions {
+    name: String,
+    path: Option<String>,
+    http_only: Option<bool>,
+    same_site: Option<String>,
+    max_age: Option<u64>,
+}
+
+impl Options {
+    pub(crate) fn from_environment() -> Result<Self> {
+        let text = std::env::var("OPTIONS").unwrap_or_else(|_| "{}".to_owned());
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    pub(crate) fn config(self) -> Result<Config> {
+        let mut config = Config::default();
+        set(&mut config.ping_interval, self.ping_interval.map(Duration::from_millis));
+        set(&mut config.ping_timeout, self.ping_timeout.map(Duration::from_millis));
+        set(&mut config.upgrade_timeout, self.upgrade_timeout.map(Duration::from_millis));
+        set(&mut config.connect_timeout, self.connect_timeout.map(Duration::from_millis));
+        set(&mut config.max_http_buffer_size, self.max_http_buffer_size);
+        set(&mut config.allow_upgrades, self.allow_upgrades);
+        set(&mut config.path, self.path);
+        if let Some(names) = self.transports {
+            config.transports = names.iter().map(|name| transport(name)).collect::<Result<_>>()?;
+        }
+        config.cors = self.cors.map(CorsOptions::cors);
+        config.cookie = self.cookie.map(CookieOptions::cookie).transpose()?;
+        config.origins = self.origins;
+        config.allow_request(|request| async move {
+            match request.header("x-refuse") {
+                Some(message) => Err(Error::new(message)),
+                None => Ok(()),
+            }
+        });
+        if self.extra_headers {
+            let yes = axum::http::HeaderValue::from_static("yes");
+            let also = yes.clone();
+            config.initial_headers(move |headers, _| drop(headers.insert("x-initial", yes.clone())));
+            config.headers(move |headers, _| drop(headers.insert("x-every", also.clone())));
+        }
+        Ok(config)
+    }
+}
+
+impl CorsOptions {
+    fn cors(self) -> Cors {
+        let mut cors = Cors::any();
+        cors.origin = match self.origin {
+            Origin::One(origin) if origin == "*" => CorsOrigin::Any,
+            Origin::One(origin) => CorsOrigin::List(vec![origin]),
+            Origin::List(origins) => CorsOrigin::List(origins),
+        };
+        cors.credentials = self.credentials;
+        cors
+    }
+}
+
+impl CookieOptions {
+    fn cookie(self) -> Result<Cookie> {
+        let mut cookie = Cookie { name: self.name, ..Cookie::default() };
+        if let Some(path) = self.path {
+            cookie.path = Some(path);
+        }
+        set(&mut cookie.http_only, self.http_only);
+        cookie.same_site = match self.same_site.as_deref() {
+            None => cookie.same_site,
+            Some("lax") => Some(SameSite::Lax),
+            Some("strict") => Some(SameSite::Strict),
+            Some("none") => Some(SameSite::None),
+            Some(other) => return Err(Error::new(format!("same_site: {other}?"))),
+        };
+        cookie.max_age = self.max_age.map(Duration::from_secs);
+        Ok(cookie)
+    }
+}
+
+fn set<T>(option: &mut T, given: Option<T>) {
+    if let Some(value) = given {
+        *option = value;
+    }
+}
+
+fn transport(name: &str) -> Result<Transport> {
+    match name {
+        "polling" => Ok(Transport::Polling),
+        "websocket" => Ok(Transport::WebSocket),
+        other => Err(Error::new(format!("transports: {other}?"))),
+    }
+}

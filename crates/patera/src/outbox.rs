@@ -59,7 +59,9 @@ struct State {
     commands: Vec<Command>,
     /// Of `items` and of what the task has taken but not written yet.
     bytes: usize,
-    /// Set while the task sleeps.
+    /// Whether the task sleeps: only then is it woken.
+    parked: bool,
+    /// Kept from one sleep to the next.
     waker: Option<Waker>,
     /// Whether a volatile packet would go out at once.
     writable: bool,
@@ -107,15 +109,20 @@ impl Outbox {
     }
 
     fn wake(mut state: parking_lot::MutexGuard<'_, State>) {
+        if !mem::take(&mut state.parked) {
+            return;
+        }
         if let Some(waker) = state.waker.take() {
             drop(state);
             waker.wake();
         }
     }
 
-    /// Takes all commands. The session's task only, as all below.
+    /// The task is awake: takes all commands. The session's task only, as all below.
     pub(crate) fn take_commands(&self) -> Vec<Command> {
-        mem::take(&mut self.0.lock().commands)
+        let mut state = self.0.lock();
+        state.parked = false;
+        mem::take(&mut state.commands)
     }
 
     /// Takes what waits, up to `bytes_max` and at least one item. Its bytes count until [`written`](Self::written).
@@ -153,7 +160,10 @@ impl Outbox {
         if state.overflowed || !state.commands.is_empty() || (can_send && !state.items.is_empty()) {
             return false;
         }
-        state.waker = Some(cx.waker().clone());
+        if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            state.waker = Some(cx.waker().clone());
+        }
+        state.parked = true;
         true
     }
 

@@ -1,5 +1,7 @@
 // Runs the tests and closes with a line of totals.
 //
+// The page of `patera serve` is tested too where PATERA names its binary.
+//
 //   node run.mjs [--server node | --server PROGRAM] [--name PATTERN] [FILE…]
 
 import { readdirSync } from "node:fs";
@@ -15,8 +17,9 @@ const { values, positionals } = parseArgs({
 process.env.SERVER = values.server;
 
 const home = fileURLToPath(new URL(".", import.meta.url));
-const all = readdirSync(`${home}tests`).filter((name) => name.endsWith(".test.mjs"));
-const files = positionals.length > 0 ? positionals : all.map((name) => `${home}tests/${name}`);
+const folders = process.env.PATERA ? ["tests", "page"] : ["tests"];
+const all = folders.flatMap((folder) => readdirSync(home + folder).map((name) => `${home}${folder}/${name}`));
+const files = positionals.length > 0 ? positionals : all.filter((name) => name.endsWith(".test.mjs"));
 
 let passed = 0;
 let failed = 0;

@@ -3,8 +3,10 @@
 use std::{
     ffi::OsStr,
     fmt,
+    fs::File,
     io::{self, BufRead, BufReader},
-    process::{Command, Stdio},
+    path::Path,
+    process::{Child, Command, Stdio},
 };
 
 /// Why a command of ours ended early.
@@ -68,7 +70,7 @@ impl Program {
         self
     }
 
-    pub(crate) fn within(mut self, folder: impl AsRef<std::path::Path>) -> Self {
+    pub(crate) fn within(mut self, folder: impl AsRef<Path>) -> Self {
         self.command.current_dir(folder);
         self
     }
@@ -105,10 +107,11 @@ impl Program {
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// The child process itself, for servers. Its standard input stays open as long as the handle lives.
-    pub(crate) fn spawn_server(mut self) -> Outcome<std::process::Child> {
+    /// The child process itself, for servers. Its standard input stays open as long as the handle lives; what it says on
+    /// standard error goes to `log`.
+    pub(crate) fn spawn_server(mut self, log: File) -> Outcome<Child> {
         let line = self.line();
-        self.command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
         self.command.spawn().map_err(|error| Failure::NotStarted { line, error })
     }
 

@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs::{self, File},
     io::{BufRead, BufReader},
     path::Path,
     process::Child,
@@ -22,8 +22,8 @@ use crate::{
 /// The options of `cargo xtask hostile`.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Which entries: `base` plays against default options; `eio3` and `pmd` turn the option on that they are about.
-    #[arg(long, default_value = "base", value_parser = ["base", "eio3", "pmd", "admin"])]
+    /// Which entries: `base` are those against default options.
+    #[arg(long, default_value = "base", value_parser = ["base"])]
     set: String,
     /// Only the entries whose id matches this regular expression.
     #[arg(long)]
@@ -56,9 +56,10 @@ fn play(workspace: &Workspace, options: &Options) -> Outcome<Vec<Value>> {
     let build = ["build", "--all-features", "--package", "conformance-server"];
     Program::cargo().args(build).args(flag).run()?;
 
-    let settings = if options.set == "eio3" { r#"{"allow_eio3": true}"# } else { "{}" };
-    let mut server = Server::start(&workspace.program(profile, "conformance-server"), settings)?;
-    let rows = workspace.scratch()?.join(format!("hostile-{}.jsonl", options.set));
+    let scratch = workspace.scratch()?;
+    let rows = scratch.join(format!("hostile-{}.jsonl", options.set));
+    let log = scratch.join("hostile-server.log");
+    let mut server = Server::start(&workspace.program(profile, "conformance-server"), &log)?;
     let script = workspace::conformance().join("hostile/run.py");
     let mut program = Program::new("python3").args([script]).args([&server.port, "--set", &options.set]);
     if let Some(pattern) = &options.only {
@@ -66,7 +67,17 @@ fn play(workspace: &Workspace, options: &Options) -> Outcome<Vec<Value>> {
     }
     program.args(["--out".as_ref(), rows.as_os_str()]).run_and_see(|_| true)?;
     server.check_alive()?;
+    check_log(&log)?;
     read_rows(&rows)
+}
+
+/// A panic that a task or a handler swallowed is one all the same.
+fn check_log(file: &Path) -> Outcome {
+    let text = fs::read_to_string(file).map_err(Failure::io(file.display()))?;
+    match text.lines().find(|line| line.contains("panicked at")) {
+        Some(line) => Err(Failure::own(format!("the conformance server: {line}; see {}", file.display()))),
+        None => Ok(()),
+    }
 }
 
 fn read_rows(file: &Path) -> Outcome<Vec<Value>> {
@@ -111,9 +122,11 @@ struct Server {
 }
 
 impl Server {
-    fn start(program: &Path, options: &str) -> Outcome<Self> {
-        let program = Program::new(program).env("PORT", "0").env("OPTIONS", options).env("EXIT_WITH_STDIN", "1");
-        let mut server = Self { process: program.spawn_server()?, port: String::new() };
+    /// With default options.
+    fn start(program: &Path, log: &Path) -> Outcome<Self> {
+        let log = File::create(log).map_err(Failure::io(log.display()))?;
+        let program = Program::new(program).env("PORT", "0").env("OPTIONS", "{}").env("EXIT_WITH_STDIN", "1");
+        let mut server = Self { process: program.spawn_server(log)?, port: String::new() };
         let output = server.process.stdout.take().expect("spawn_server pipes standard output");
         for line in BufReader::new(output).lines().map_while(Result::ok) {
             if let Some(port) = line.strip_prefix("listening on http://127.0.0.1:") {
@@ -168,5 +181,15 @@ mod tests {
     #[test]
     fn nothing_played_is_a_failure() {
         assert!(survived(&[]).is_err());
+    }
+
+    #[test]
+    fn a_panic_in_the_log_is_a_failure() {
+        let log = std::env::temp_dir().join(format!("xtask-hostile-{}.log", std::process::id()));
+        fs::write(&log, "started\n").expect("the temporary folder is writable");
+        assert!(check_log(&log).is_ok());
+        fs::write(&log, "thread 'main' panicked at src/main.rs:1:1:\n").expect("the temporary folder is writable");
+        assert!(check_log(&log).is_err());
+        fs::remove_file(&log).expect("it was written above");
     }
 }

@@ -116,7 +116,10 @@ impl Program {
     }
 
     fn line(&self) -> String {
-        let words = std::iter::once(self.command.get_program()).chain(self.command.get_args());
+        // A path in front of `cargo` or of a program of the environment tells nobody anything.
+        let program = self.command.get_program();
+        let name = Path::new(program).file_name().unwrap_or(program);
+        let words = std::iter::once(name).chain(self.command.get_args());
         words.map(|word| quoted(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
     }
 }

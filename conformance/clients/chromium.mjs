@@ -78,8 +78,9 @@ async function startPage(which) {
 export const chromium4 = {
   ...node4,
   name: "Chromium with socket.io-client 4.8.4",
-  // A browser keeps at most six HTTP/1.1 connections to one host, and a poll occupies one all the time.
-  pollersMax: 4,
+  // A browser keeps at most six HTTP/1.1 connections to one host, a poll occupies one all the time, and WebSockets
+  // open one after the other.
+  connectionsMax: 4,
   // The browser decides about headers of WebSocket requests.
   can: new Set([...node4.can].filter((ability) => ability !== "headers")),
   start: () => startPage("socketio"),

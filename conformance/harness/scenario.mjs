@@ -89,6 +89,11 @@ function plain(value) {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]));
 }
 
+/** Rejects when the test has timed out: its clients are then closed before the next test opens its own. */
+function timedOut(signal) {
+  return new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("timed out"))));
+}
+
 function applies(scenario, kind, mode) {
   const able = (scenario.needs ?? []).every((need) => kind.can.has(need));
   if (isReference && scenario.reference === false) return false;
@@ -111,11 +116,11 @@ export function play(kind) {
     });
     for (const mode of kind.modes) {
       for (const scenario of scenarios.filter((each) => applies(each, kind, mode))) {
-        test(`${mode}: ${scenario.name}`, { timeout: 20_000 }, async () => {
+        test(`${mode}: ${scenario.name}`, { timeout: 20_000 }, async ({ signal }) => {
           const own = scenario.server ? await Server.start({ cors: { origin: "*" }, ...scenario.server }) : undefined;
           const stage = new Stage(kind, mode, agent, own ?? server);
           try {
-            await scenario.run(stage);
+            await Promise.race([scenario.run(stage), timedOut(signal)]);
             assert.ok(stage.server.alive, `the server died: ${stage.server.output.join("\n")}`);
           } finally {
             await agent.run("close", "", []);

@@ -56,7 +56,7 @@ export const connecting = [
     async run(stage) {
       const before = await stage.server.stat();
       assert.equal(before.sessions, 0);
-      const count = stage.kind.pollersMax && stage.mode === "polling" ? stage.kind.pollersMax : 40;
+      const count = stage.kind.connectionsMax ?? 40;
       const clients = await Promise.all(Array.from({ length: count }, () => stage.connect()));
       const answers = await Promise.all(clients.map((client, n) => client.call("echo", n)));
       stage.equal(answers, clients.map((_, n) => [n]));

@@ -55,13 +55,17 @@ pub(crate) fn build(workspace: &Workspace) -> Outcome {
 pub(crate) fn run_all(workspace: &Workspace) -> Outcome<String> {
     build(workspace)?;
     let mut totals = None;
-    with_our_programs(runner(), workspace).run_and_see(|line| {
+    let ended = with_our_programs(runner(), workspace).run_and_see(|line| {
         let is_totals = line.contains(" passed, ") && line.contains(" failed");
         if is_totals {
             totals = Some(line.to_owned());
         }
         is_totals
-    })?;
+    });
+    if let (Err(_), Some(line)) = (&ended, &totals) {
+        println!("{line}");
+    }
+    ended?;
     totals.ok_or_else(|| Failure::own("the conformance tests printed no totals"))
 }
 

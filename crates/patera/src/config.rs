@@ -63,7 +63,8 @@ pub struct Config {
     pub cookie: Option<Cookie>,
     /// Headers for pages of other origins. Default none. It never refuses a request: see [`origins`](Self::origins).
     pub cors: Option<Cors>,
-    /// The `Origin` values that may open a session. Default: all. A request with another one is refused with 403 and code 4, a WebSocket handshake too; a request without `Origin` (no browser) is let in.
+    /// The `Origin` values that are served. Default: all. A request with another one is refused with 403 and code 4, be it a
+    /// handshake, a WebSocket, or a request of a session that is open; a request without `Origin` comes from no browser and is let in.
     pub origins: Option<Vec<String>>,
 
     /// Bytes that may wait for one client. Default 1 MiB. At the limit a volatile packet is dropped, else [`outbox_policy`](Self::outbox_policy) decides; one larger item is taken by an empty outbox.
@@ -82,11 +83,13 @@ pub struct Config {
     pub rooms_per_socket_max: usize,
     /// Bytes of a room's name. Default 1,024. A longer one is not joined, and `join` says so.
     pub room_name_bytes_max: usize,
-    /// Packets in one polling body that are neither events nor acknowledgements. Default 16. One more: 400, and the session ends.
+    /// Packets of Engine.IO itself (ping, pong, noop, …) in one polling body. Default 16. One more: 400, and the session ends.
+    /// CONNECT packets are bounded by `protocol.namespaces_max`.
     pub control_packets_max: usize,
     /// Fragments of one WebSocket message. Default 1,024. Over it: close code 1008.
     pub fragments_max: usize,
-    /// Limits of the Socket.IO decoder: attachments, arguments, names, nesting.
+    /// Limits of the Socket.IO decoder: attachments, arguments, names, nesting. The attachments of one packet are bounded in sum by
+    /// `max_http_buffer_size`, whatever stands in here.
     pub protocol: ConnectionConfig,
 
     /// How long a polling body may take as a whole. Default 30 s; then 408, and the session ends.
@@ -189,7 +192,8 @@ impl fmt::Debug for Config {
 pub enum OutboxPolicy {
     /// The session ends with the reason `outbox full`: a client that cannot keep up comes back with nothing missing in between.
     Close,
-    /// The packet is dropped and counted in [`Stats::dropped_full`](crate::Stats::dropped_full); the session goes on.
+    /// The event or acknowledgement is dropped and counted in [`Stats::dropped_full`](crate::Stats::dropped_full); the session
+    /// goes on. A packet without which the client would be out of step (CONNECT, DISCONNECT) still closes it.
     DropNewest,
 }
 

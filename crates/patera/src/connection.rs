@@ -105,7 +105,7 @@ impl Connection {
         self.connect_until = None;
         self.protocol.accept(socket.0.slot);
         let payload = Connected { sid: socket.id() };
-        let packet = Prepared::packet(Flags::default(), |out| {
+        let packet = Prepared::packet(Flags::control(), |out| {
             encode::connect(out, &socket.0.namespace.name, &payload).map(|()| Vec::new())
         });
         let packet = packet.map_err(|_| DisconnectReason::ForcedServerClose)?;
@@ -251,7 +251,7 @@ fn owned_auth(auth: Option<&RawValue>) -> OwnedArgs {
 
 /// Pushes a packet of the connection itself.
 fn push(session: &Arc<Shared>, encode: impl FnOnce(&mut Vec<u8>)) {
-    let packet = Prepared::packet(Flags::default(), |out| {
+    let packet = Prepared::packet(Flags::control(), |out| {
         encode(out);
         Ok::<_, EncodeError>(Vec::new())
     });

@@ -40,7 +40,10 @@ impl Core {
         };
         Core {
             engine,
-            protocol: Arc::new(config.protocol.clone()),
+            protocol: Arc::new(ConnectionConfig {
+                attachments_bytes_max: config.max_http_buffer_size,
+                ..config.protocol.clone()
+            }),
             config,
             registry: Registry::default(),
             counters: Counters::default(),
@@ -60,7 +63,7 @@ impl Core {
             EmitError::Volatile => &self.counters.dropped_volatile,
             EmitError::Full => &self.counters.dropped_full,
             EmitError::Disconnected => &self.counters.dropped_disconnected,
-            EmitError::Encode(_) => return,
+            EmitError::Encode(_) => &self.counters.dropped_invalid,
         };
         count(counter, 1);
     }

@@ -78,7 +78,8 @@ impl Engine {
         F: Fn(Session) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        *self.0.handler.write() = Some(Arc::new(move |session| Box::pin(handler(session))));
+        let old = self.0.handler.write().replace(Arc::new(move |session| Box::pin(handler(session))));
+        drop(old);
     }
 
     /// A tower layer that answers the engine's path and leaves all others to the service below.

@@ -105,7 +105,14 @@ impl fmt::Display for EmitError {
     }
 }
 
-impl std::error::Error for EmitError {}
+impl std::error::Error for EmitError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            EmitError::Encode(error) => Some(error),
+            EmitError::Disconnected | EmitError::Full | EmitError::Volatile => None,
+        }
+    }
+}
 
 impl From<EncodeError> for EmitError {
     fn from(error: EncodeError) -> Self {
@@ -141,7 +148,15 @@ impl fmt::Display for AckError {
     }
 }
 
-impl std::error::Error for AckError {}
+impl std::error::Error for AckError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            AckError::Emit(error) => Some(error),
+            AckError::Answer(error) => Some(error),
+            AckError::Timeout | AckError::Disconnected | AckError::TooMany => None,
+        }
+    }
+}
 
 impl From<EmitError> for AckError {
     fn from(error: EmitError) -> Self {

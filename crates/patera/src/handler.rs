@@ -64,7 +64,14 @@ impl fmt::Display for CallError {
     }
 }
 
-impl std::error::Error for CallError {}
+impl std::error::Error for CallError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            CallError::Argument(error) => Some(error),
+            CallError::NoState(_) | CallError::NoReason => None,
+        }
+    }
+}
 
 /// What a handler's parameter may be.
 #[diagnostic::on_unimplemented(

@@ -71,10 +71,12 @@ impl Io {
 
     /// A server with these options.
     pub fn with_config(config: Config) -> Self {
-        let root = Arc::new(NamespaceInner::new("/"));
+        let paths = Paths::new(&config);
+        let core = Arc::new(Core::new(config));
+        let root = Arc::new(NamespaceInner::new("/", core.clone()));
         let inner = Arc::new(IoInner {
-            paths: Paths::new(&config),
-            core: Arc::new(Core::new(config)),
+            paths,
+            core,
             namespaces: RwLock::new(HashMap::from([(root.name.clone(), root.clone())])),
             root,
             natives: RwLock::default(),
@@ -94,12 +96,14 @@ impl Io {
     /// Keeps a value for [`State<T>`](crate::State) parameters, one a type; the newest wins.
     #[must_use]
     pub fn with_state<T: Clone + Send + Sync + 'static>(self, state: T) -> Self {
-        self.inner().state.write().insert(state);
+        let old = self.inner().state.write().insert(state);
+        drop(old);
         self
     }
 
     pub(crate) fn state<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
-        self.inner().state.read().get().cloned()
+        let state: Arc<T> = self.inner().state.read().get()?;
+        Some(T::clone(&state))
     }
 
     /// The namespace of this name, made if it is new; a missing `/` in front is added. Clients can join it from now on.
@@ -204,7 +208,10 @@ impl Namespace {
         let found = io.find(name);
         let namespace = found.unwrap_or_else(|| {
             let mut namespaces = io.namespaces.write();
-            namespaces.entry(name.into()).or_insert_with(|| Arc::new(NamespaceInner::new(name))).clone()
+            namespaces
+                .entry(name.into())
+                .or_insert_with(|| Arc::new(NamespaceInner::new(name, io.core.clone())))
+                .clone()
         });
         Namespace { inner: namespace, io: io.clone() }
     }

@@ -9,11 +9,13 @@ use serde::Serialize;
 use smallvec::SmallVec;
 
 use crate::broadcast::Broadcast;
+use crate::core::Core;
 use crate::error::EmitError;
 use crate::handler::{EventHandler, Failure, Handler, IntoDecision, IntoReply, Middleware, event_handler, middleware};
 use crate::io::IoInner;
 use crate::rooms::{IntoRooms, Rooms};
 use crate::socket::Socket;
+use crate::tasks::catch;
 use crate::trace::trace;
 
 /// The handlers of one event; seldom more than one.
@@ -22,6 +24,7 @@ type ErrorHook = Arc<dyn Fn(&Socket, &Failure) + Send + Sync>;
 
 pub(crate) struct NamespaceInner {
     pub(crate) name: Arc<str>,
+    core: Arc<Core>,
     pub(crate) rooms: Rooms,
     /// One counter for all sockets, so that a packet with an acknowledgement can be shared too.
     ack_ids: AtomicU64,
@@ -39,9 +42,10 @@ struct Hooks {
 }
 
 impl NamespaceInner {
-    pub(crate) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str, core: Arc<Core>) -> Self {
         NamespaceInner {
             name: name.into(),
+            core,
             rooms: Rooms::default(),
             ack_ids: AtomicU64::new(0),
             hooks: RwLock::default(),
@@ -72,14 +76,26 @@ impl NamespaceInner {
     pub(crate) fn report(&self, socket: &Socket, failure: &Failure) {
         let hook = self.hooks.read().error.clone();
         match hook {
-            Some(hook) => hook(socket, failure),
+            Some(hook) => {
+                if catch(|| hook(socket, failure)).is_none() {
+                    trace!(error, "patera::socket", "the error hook itself panicked", namespace = %self.name);
+                }
+            }
             None => trace!(warn, "patera::socket", "handler failed", namespace = %self.name, failure = %failure),
         }
     }
 
-    /// A packet of this namespace was dropped before it was encoded.
+    /// A packet of this namespace was not sent: counted and traced.
     pub(crate) fn dropped(&self, event: &str, error: &EmitError) {
-        trace!(warn, "patera::outbox", "event not sent", namespace = %self.name, event = ?event, error = %error);
+        self.core.count_drop(error);
+        match error {
+            EmitError::Encode(_) | EmitError::Full => {
+                trace!(warn, "patera::outbox", "event not sent", namespace = %self.name, event = ?event, error = %error);
+            }
+            EmitError::Volatile | EmitError::Disconnected => {
+                trace!(debug, "patera::outbox", "event not sent", namespace = %self.name, event = ?event, error = %error);
+            }
+        }
     }
 }
 
@@ -145,7 +161,8 @@ impl Namespace {
 
     /// Sets what is told of failures in handlers: arguments that do not fit, errors returned, panics. Without it they are traced.
     pub fn on_error(&self, hook: impl Fn(&Socket, &Failure) + Send + Sync + 'static) -> &Self {
-        self.inner.hooks.write().error = Some(Arc::new(hook));
+        let old = self.inner.hooks.write().error.replace(Arc::new(hook));
+        drop(old);
         self
     }
 

@@ -86,7 +86,7 @@ impl Outbox {
             if item.prepared.flags.volatile {
                 return Err(EmitError::Volatile);
             }
-            if config.outbox_policy == OutboxPolicy::Close {
+            if config.outbox_policy == OutboxPolicy::Close || item.prepared.flags.control {
                 state.overflowed = true;
                 state.ending = true;
                 Self::wake(state);

@@ -31,13 +31,22 @@ pub(crate) struct Flags {
     pub(crate) volatile: bool,
     /// Whether it may be compressed.
     pub(crate) compress: bool,
+    /// A packet the client must get to stay in step: never dropped by `OutboxPolicy::DropNewest`.
+    pub(crate) control: bool,
     /// Not to other servers of a cluster.
     pub(crate) local: bool,
 }
 
+impl Flags {
+    /// Of CONNECT, CONNECT_ERROR and DISCONNECT.
+    pub(crate) fn control() -> Self {
+        Flags { control: true, ..Flags::default() }
+    }
+}
+
 impl Default for Flags {
     fn default() -> Self {
-        Flags { volatile: false, compress: true, local: false }
+        Flags { volatile: false, compress: true, control: false, local: false }
     }
 }
 
@@ -86,7 +95,7 @@ impl Prepared {
     /// What it counts in an outbox.
     pub(crate) fn size(&self) -> usize {
         let attachments: usize = self.attachments.iter().map(|data| data.len() + SERVER_HEADER_BYTES_MAX).sum();
-        self.buffer.len() + attachments
+        self.buffer.len() - self.frame_at + attachments
     }
 
     /// The Socket.IO packet's text.

@@ -27,7 +27,7 @@ use crate::error::DisconnectReason;
 use crate::outbox::{Command, PendingAck};
 use crate::stats::count;
 use crate::trace::trace;
-use crate::transport::{PollingLink, WebSocketLink};
+use crate::transport::{PollingLink, Post, WebSocketLink};
 
 /// What a session carries: Socket.IO, a plain WebSocket, or a user's own protocol on Engine.IO. Called by the session's task only.
 pub(crate) trait Application: Send + Unpin + 'static {
@@ -90,6 +90,10 @@ impl<A: Application> Session<A> {
         let engine = engineio::Session::server(transport, &shared.core.engine, now);
         count(&shared.core.counters.sessions_opened, 1);
         shared.core.registry.insert(&shared);
+        if shared.core.is_closing() {
+            // `close` may have looked before this one was there.
+            shared.outbox.command(Command::Close { reason: DisconnectReason::ServerShuttingDown, flush: true });
+        }
         trace!(debug, "patera::engine", "session opened", sid = %shared.sid, transport = %transport.as_str());
         let session = Session {
             shared,
@@ -149,10 +153,7 @@ impl<A: Application> Session<A> {
         for command in self.shared.outbox.take_commands() {
             match command {
                 Command::Poll(answer) => self.handle_get(answer),
-                Command::Post(post) => match &mut self.link {
-                    Link::Polling(link) => link.handle_post(post),
-                    Link::WebSocket(_) => drop(post),
-                },
+                Command::Post(post) => self.handle_post(post),
                 Command::Probe(probe) => self.handle_probe(probe, now),
                 Command::Leave { slot, number } => {
                     self.app.handle_leave(slot, number, &Scope { waker, shared: &self.shared, now });
@@ -173,6 +174,13 @@ impl<A: Application> Session<A> {
             self.end(DisconnectReason::TransportError, Farewell::Now);
         } else {
             self.shared.outbox.set_writable(true);
+        }
+    }
+
+    fn handle_post(&mut self, post: Post) {
+        let Link::Polling(link) = &mut self.link else { return };
+        if link.handle_post(post).is_err() {
+            self.end(DisconnectReason::TransportError, Farewell::Now);
         }
     }
 

@@ -362,18 +362,20 @@ impl Socket {
         data.downcast().ok()
     }
 
-    /// Keeps a value of any type with the socket, one a type; returns the one before.
-    pub fn extension_set<T: Send + Sync + 'static>(&self, value: T) -> Option<T> {
-        self.0.kept.lock().extensions.get_or_insert_default().insert(value)
+    /// Keeps a value of any type with the socket, one a type; the newest wins.
+    pub fn extension_set<T: Send + Sync + 'static>(&self, value: T) {
+        let old = self.0.kept.lock().extensions.get_or_insert_default().insert(value);
+        drop(old);
     }
 
     /// A copy of the value of this type: keep what is large or shared in an `Arc`.
     pub fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
-        self.0.kept.lock().extensions.as_ref()?.get().cloned()
+        let value: Arc<T> = self.0.kept.lock().extensions.as_ref()?.get()?;
+        Some(T::clone(&value))
     }
 
     /// Takes the value of this type away.
-    pub fn extension_remove<T: Send + Sync + 'static>(&self) -> Option<T> {
+    pub fn extension_remove<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         self.0.kept.lock().extensions.as_mut()?.remove()
     }
 
@@ -401,7 +403,6 @@ impl Socket {
             .map_err(EmitError::from)
             .and_then(|prepared| self.0.push(Item { prepared, ack: None }));
         if let Err(error) = sent {
-            self.0.session.core.count_drop(&error);
             self.0.namespace.dropped("(acknowledgement)", &error);
         }
     }
@@ -466,10 +467,7 @@ impl Emitter {
     /// See [`Socket::emit`].
     pub fn emit(&self, event: &str, args: impl Serialize) {
         if let Err(error) = self.try_emit(event, args) {
-            self.socket.0.session.core.count_drop(&error);
-            if !matches!(error, EmitError::Volatile | EmitError::Disconnected) {
-                self.socket.0.namespace.dropped(event, &error);
-            }
+            self.socket.0.namespace.dropped(event, &error);
         }
     }
 

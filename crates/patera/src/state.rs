@@ -2,23 +2,23 @@
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
+use std::sync::Arc;
 
-/// One value a type.
+/// One value a type. Values come and go in an `Arc`, so that none is cloned or dropped under the lock around the map.
 #[derive(Default)]
-pub(crate) struct TypeMap(HashMap<TypeId, Box<dyn Any + Send + Sync>>);
+pub(crate) struct TypeMap(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
 
 impl TypeMap {
-    pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: T) -> Option<T> {
-        let old = self.0.insert(TypeId::of::<T>(), Box::new(value))?;
-        old.downcast().ok().map(|old| *old)
+    #[must_use = "drop what was there outside of the lock"]
+    pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: T) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.0.insert(TypeId::of::<T>(), Arc::new(value))
     }
 
-    pub(crate) fn get<T: 'static>(&self) -> Option<&T> {
-        self.0.get(&TypeId::of::<T>())?.downcast_ref()
+    pub(crate) fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.0.get(&TypeId::of::<T>())?.clone().downcast().ok()
     }
 
-    pub(crate) fn remove<T: 'static>(&mut self) -> Option<T> {
-        let old = self.0.remove(&TypeId::of::<T>())?;
-        old.downcast().ok().map(|old| *old)
+    pub(crate) fn remove<T: Send + Sync + 'static>(&mut self) -> Option<Arc<T>> {
+        self.0.remove(&TypeId::of::<T>())?.downcast().ok()
     }
 }

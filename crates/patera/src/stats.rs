@@ -30,6 +30,8 @@ pub struct Stats {
     pub dropped_full: u64,
     /// Packets dropped because the socket was gone.
     pub dropped_disconnected: u64,
+    /// Events that could not be encoded: a reserved name, or arguments that are no JSON.
+    pub dropped_invalid: u64,
     /// Requests refused at the handshake.
     pub refused: u64,
 }
@@ -48,6 +50,7 @@ pub(crate) struct Counters {
     pub(crate) dropped_volatile: AtomicU64,
     pub(crate) dropped_full: AtomicU64,
     pub(crate) dropped_disconnected: AtomicU64,
+    pub(crate) dropped_invalid: AtomicU64,
     pub(crate) refused: AtomicU64,
 }
 
@@ -67,6 +70,7 @@ impl Counters {
             dropped_volatile: self.dropped_volatile.load(Relaxed),
             dropped_full: self.dropped_full.load(Relaxed),
             dropped_disconnected: self.dropped_disconnected.load(Relaxed),
+            dropped_invalid: self.dropped_invalid.load(Relaxed),
             refused: self.refused.load(Relaxed),
         }
     }

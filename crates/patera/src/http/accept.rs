@@ -7,7 +7,7 @@ use http::{Request, Response};
 use patera_protocol::engineio::{Query, RequestError, Transport};
 
 use super::refusal::Refusal;
-use super::respond::{Host, admit};
+use super::respond::{Host, admit, check_origin};
 use super::websocket::begin;
 use crate::core::{LinkState, Shared};
 use crate::transport::{Duplex, Stream};
@@ -20,9 +20,11 @@ pub(crate) async fn accept(
     let (parts, ()) = request.into_parts();
     let admitted = async {
         let query = Query::parse(parts.uri.query().unwrap_or_default())?;
-        if query.transport.as_deref() != Some(Transport::WebSocket.as_str()) {
+        let offered = host.core().config.transports.contains(&Transport::WebSocket);
+        if !offered || query.transport()? != Transport::WebSocket {
             return Err(Refusal::from(RequestError::UnknownTransport));
         }
+        check_origin(host.core(), &parts)?;
         admit(host.core(), &parts, Some(&query)).await
     };
     let handshake = admitted.await.map_err(|refusal| refusal.response(true))?;

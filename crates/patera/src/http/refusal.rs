@@ -38,12 +38,12 @@ impl Refusal {
     /// The response; `upgrade` tells whether the request asked for a WebSocket, which gets its message as plain text.
     pub(crate) fn response(&self, upgrade: bool) -> Response<Bytes> {
         let (status, body) = match self {
-            Refusal::Engine(error) if upgrade => {
-                return plain(StatusCode::BAD_REQUEST, error.message().to_owned().into());
-            }
             Refusal::Engine(error) => {
                 let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
-                return json(status, error.body().into());
+                return match upgrade {
+                    true => plain(status, error.message().to_owned().into()),
+                    false => json(status, error.body().into()),
+                };
             }
             Refusal::WebSocket(refusal) => {
                 let (parts, body) = refusal.response().into_parts();

@@ -71,11 +71,11 @@ where
     B: http_body::Body + Send + 'static,
     B::Data: Send,
 {
-    // The target's own limit; the head as a whole is the HTTP server's.
     if parts.headers.get_all(HOST).iter().count() > 1 {
         return Err(RequestError::BadRequest.into());
     }
     if host.is_native(parts.uri.path()) {
+        check_origin(host.core(), &parts)?;
         return websocket::open_native(host, parts).await;
     }
     let uri = parts.uri.clone();
@@ -83,9 +83,7 @@ where
     let transport = query.transport.as_deref().and_then(|name| name.parse::<Transport>().ok());
     let transport = transport.filter(|transport| host.core().config.transports.contains(transport));
     let transport = transport.ok_or(RequestError::UnknownTransport)?;
-    if !has_valid_origin(&parts) {
-        return Err(RequestError::BadRequest.into());
-    }
+    check_origin(host.core(), &parts)?;
     if let Some(sid) = &query.sid {
         let session = host.core().registry.find(sid).ok_or(RequestError::UnknownSid)?;
         return match (transport, is_upgrade(&parts)) {
@@ -113,18 +111,12 @@ pub(super) async fn admit(core: &Core, parts: &Parts, query: Option<&Query<'_>>)
     }
     let now = Instant::now();
     let handshake = Handshake::new(&parts.uri, &parts.headers, parts.extensions.clone(), now);
-    if let Some(allowed) = &core.config.origins {
-        let origin = parts.headers.get(ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
-        if origin.is_some_and(|origin| !allowed.iter().any(|allowed| allowed == origin)) {
-            return Err(RequestError::Forbidden("Forbidden".into()).into());
-        }
-    }
     if let Some(hook) = &core.config.allow_request {
         let allowed = hook(handshake.clone()).await;
         allowed.map_err(|error| RequestError::Forbidden(error.message().into_owned().into()))?;
     }
-    if query.is_some_and(|query| query.eio.as_deref() != Some("4")) {
-        return Err(RequestError::UnsupportedProtocolVersion.into());
+    if let Some(query) = query {
+        query.version()?;
     }
     Ok(handshake)
 }
@@ -134,6 +126,14 @@ pub(super) fn is_upgrade(parts: &Parts) -> bool {
     value.is_some_and(|value| value.split(',').any(|token| token.trim().eq_ignore_ascii_case("websocket")))
 }
 
-fn has_valid_origin(parts: &Parts) -> bool {
-    parts.headers.get_all(ORIGIN).iter().all(|origin| origin.to_str().is_ok())
+/// `Origin` must be text, and one of the list where there is one. A request without it comes from no browser.
+pub(super) fn check_origin(core: &Core, parts: &Parts) -> Result<(), RequestError> {
+    for origin in parts.headers.get_all(ORIGIN) {
+        let origin = origin.to_str().map_err(|_| RequestError::BadRequest)?;
+        let allowed = core.config.origins.as_ref();
+        if allowed.is_some_and(|allowed| !allowed.iter().any(|allowed| allowed == origin)) {
+            return Err(RequestError::forbidden());
+        }
+    }
+    Ok(())
 }

@@ -52,7 +52,7 @@ pub(super) async fn take_over(
     session: Arc<Shared>,
 ) -> Result<Response<Bytes>, Refusal> {
     let may = host.core().engine.allow_upgrades && session.link() == LinkState::Polling;
-    if !may || query.eio.as_deref() != Some("4") {
+    if !may || query.version().is_err() {
         return Err(RequestError::BadRequest.into());
     }
     let (_, accepted, upgrade) = agree(parts, &AcceptOptions::default())?;

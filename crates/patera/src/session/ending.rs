@@ -60,12 +60,12 @@ impl<A: Application> Session<A> {
                 }
                 Some(self.shared.core.config.outbox_stall_timeout)
             }
+            Link::Polling(_) if ending.farewell == Farewell::Flush => Some(self.shared.core.config.close_timeout),
             Link::Polling(link) => {
                 // A client that closed by packet gets a noop for the GET that waits.
-                let packet =
-                    if ending.reason == DisconnectReason::TransportClose { Packet::Noop } else { Packet::Close };
-                link.push_control(packet);
-                (ending.farewell == Farewell::Flush).then_some(self.shared.core.config.close_timeout)
+                let closed = ending.reason == DisconnectReason::TransportClose;
+                link.push_control(if closed { Packet::Noop } else { Packet::Close });
+                None
             }
         };
         self.ending = Some(ending);
@@ -128,20 +128,22 @@ impl<A: Application> Session<A> {
         }
     }
 
-    /// True when the client has been told.
+    /// True when the client has been told. What waits goes out first, in an answer of its own: stock clients handle a
+    /// close packet before the events of the same payload.
     fn close_polling(&mut self) -> bool {
         let Link::Polling(link) = &mut self.link else { return true };
         link.answer_post(PostAnswer::Taken);
         if !link.can_send() {
             return false;
         }
-        let shared = &self.shared;
-        link.answer_get(|payload| {
-            for item in shared.outbox.take_items(usize::MAX) {
-                item.prepared.write_payload(payload);
-            }
-        });
-        true
+        let items = self.shared.outbox.take_items(usize::MAX);
+        if items.is_empty() {
+            link.push_control(Packet::Close);
+            link.answer_get(|_| {});
+            return true;
+        }
+        link.answer_get(|payload| items.iter().for_each(|item| item.prepared.write_payload(payload)));
+        false
     }
 
     /// True when everything is written, the close frame too.
@@ -165,11 +167,12 @@ impl<A: Application> Session<A> {
             Link::WebSocket(link) => link.poll_linger(&mut Context::from_waker(waker)).is_ready(),
             Link::Polling(_) => true,
         };
-        if gone || now >= until || self.timer.poll(waker, Some(until)).is_ready() {
+        if gone || now >= until {
             self.phase = Phase::Ended;
             return Poll::Ready(());
         }
-        Poll::Pending
+        // A timer that fires early is another round.
+        self.timer.poll(waker, Some(until))
     }
 
     /// The connection is gone; handlers that wait run to their end.

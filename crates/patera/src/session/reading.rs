@@ -7,17 +7,17 @@ use std::time::Instant;
 use patera_protocol::engineio::{self, Message, Packet, Transport, payload};
 use patera_websocket::Event;
 
-use super::ending::Farewell;
+use super::ending::{Ending, Farewell};
 use super::{Application, Link, Scope, Session};
 use crate::error::DisconnectReason;
 use crate::stats::count;
 use crate::trace::trace;
-use crate::transport::{Dialect, PostAnswer, ReadEnd};
+use crate::transport::{Dialect, PollingLink, PostAnswer, ReadEnd};
 
 impl<A: Application> Session<A> {
     pub(super) fn read(&mut self, waker: &Waker, now: Instant, budget: &mut usize) {
         match self.link {
-            Link::Polling(_) => self.read_posts(waker, now, budget),
+            Link::Polling(_) => self.read_post(waker, now, budget),
             Link::WebSocket(_) => self.read_websocket(waker, now, budget),
         }
     }
@@ -89,45 +89,41 @@ impl<A: Application> Session<A> {
         }
     }
 
-    fn read_posts(&mut self, waker: &Waker, now: Instant, budget: &mut usize) {
-        while *budget > 0 && self.ending.is_none() && !self.app.is_full() {
-            let Link::Polling(link) = &mut self.link else { return };
-            let Some(part) = link.next_part() else { return };
-            let handled = self.read_part(&part, waker, now, budget);
-            let Link::Polling(link) = &mut self.link else { return };
-            match handled {
+    fn read_post(&mut self, waker: &Waker, now: Instant, budget: &mut usize) {
+        let Session { shared, engine, link: Link::Polling(link), app, ending, .. } = self else { return };
+        let scope = Scope { waker, shared, now };
+        while *budget > 0 && ending.is_none() && !app.is_full() {
+            let Some(packet) = link.next_packet() else { return };
+            *budget -= 1;
+            match receive_polled(&packet, engine, app, link, &scope) {
                 Err(reason) => {
                     let invalid = reason != DisconnectReason::TransportClose;
                     link.answer_post(if invalid { PostAnswer::Invalid } else { PostAnswer::Taken });
-                    self.end(reason, Farewell::Now);
+                    *ending = Some(Ending { reason, farewell: Farewell::Now });
                 }
-                Ok(()) if link.is_last_part() => link.answer_post(PostAnswer::Taken),
+                Ok(()) if link.is_post_done() => link.answer_post(PostAnswer::Taken),
                 Ok(()) => {}
             }
         }
     }
+}
 
-    fn read_part(
-        &mut self,
-        part: &[u8],
-        waker: &Waker,
-        now: Instant,
-        budget: &mut usize,
-    ) -> Result<(), DisconnectReason> {
-        let Session { shared, engine, link: Link::Polling(link), app, .. } = self else { return Ok(()) };
-        let scope = Scope { waker, shared, now };
-        let control_max = shared.core.config.control_packets_max;
-        let mut packets = payload::Decoder::new(part).map_err(|_| DisconnectReason::ParseError)?;
-        while let Some(packet) = packets.next_packet() {
-            let packet = packet.map_err(|_| DisconnectReason::ParseError)?;
-            *budget = budget.saturating_sub(1);
-            if !matches!(packet, Packet::Message(_)) && !link.count_control(control_max) {
-                return Err(DisconnectReason::ParseError);
-            }
-            receive(engine, app, Transport::Polling, packet, &scope)?;
+fn receive_polled<A: Application>(
+    packet: &[u8],
+    engine: &mut engineio::Session,
+    app: &mut A,
+    link: &mut PollingLink,
+    scope: &Scope<'_>,
+) -> Result<(), DisconnectReason> {
+    let mut decoder = payload::Decoder::new(packet).map_err(|_| DisconnectReason::ParseError)?;
+    while let Some(packet) = decoder.next_packet() {
+        let packet = packet.map_err(|_| DisconnectReason::ParseError)?;
+        if !matches!(packet, Packet::Message(_)) && !link.count_control(scope.shared.core.config.control_packets_max) {
+            return Err(DisconnectReason::ParseError);
         }
-        Ok(())
+        receive(engine, app, Transport::Polling, packet, scope)?;
     }
+    Ok(())
 }
 
 /// Where the events of a WebSocket go.

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use patera_protocol::engineio::{Packet, payload};
 use tokio::sync::oneshot;
 
-use crate::config::PACKETS_PER_TURN;
 use crate::outbox::PollAnswer;
 
 /// One POST on its way through the session.
@@ -56,8 +55,18 @@ impl PollingLink {
         Ok(())
     }
 
-    pub(crate) fn handle_post(&mut self, post: Post) {
+    /// A POST came.
+    ///
+    /// # Errors
+    /// Another one is worked on: its client gave it up and came again. The session must end, or packets would be lost.
+    pub(crate) fn handle_post(&mut self, post: Post) -> Result<(), ()> {
+        if self.post.is_some() {
+            // The receiver may be gone, which is the same to us.
+            let _ = post.answer.send(PostAnswer::Invalid);
+            return Err(());
+        }
         self.post = Some(Working { post, at: 0, control_packets: 0 });
+        Ok(())
     }
 
     pub(crate) fn can_send(&self) -> bool {
@@ -107,23 +116,21 @@ impl PollingLink {
         get.send(PollAnswer::Payload(payload.finish())).is_ok()
     }
 
-    /// The next part of the POST's body, of at most as many packets as a turn handles.
-    pub(crate) fn next_part(&mut self) -> Option<Bytes> {
+    /// The next packet of the POST's body, not decoded yet.
+    pub(crate) fn next_packet(&mut self) -> Option<Bytes> {
         let working = self.post.as_mut()?;
         let rest = working.post.body.slice(working.at..);
-        let mut separators = rest.iter().enumerate().filter(|(_, byte)| **byte == payload::SEPARATOR);
-        let end = separators.nth(PACKETS_PER_TURN - 1).map_or(rest.len(), |(at, _)| at);
-        let part = rest.slice(..end);
+        let end = rest.iter().position(|byte| *byte == payload::SEPARATOR).unwrap_or(rest.len());
         working.at += end + 1;
-        Some(part)
+        Some(rest.slice(..end))
     }
 
-    /// Whether all parts have been taken.
-    pub(crate) fn is_last_part(&self) -> bool {
+    /// Whether all packets have been taken.
+    pub(crate) fn is_post_done(&self) -> bool {
         self.post.as_ref().is_none_or(|working| working.at > working.post.body.len())
     }
 
-    /// Counts a packet that is neither event nor acknowledgement; false past `max` in this body.
+    /// Counts a packet of the Engine.IO session itself; false past `max` in this body.
     pub(crate) fn count_control(&mut self, max: usize) -> bool {
         let Some(working) = &mut self.post else { return true };
         working.control_packets += 1;

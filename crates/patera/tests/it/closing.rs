@@ -34,7 +34,9 @@ async fn close_flushes_says_goodbye_and_waits_for_handlers() {
     });
     client.expect(r#"42["last"]"#).await;
     assert_eq!(client.closed().await, Some(1001));
-    assert_eq!(polling.get().await.brief(), (200, "42[\"last\"]\u{1e}1"));
+    // Stock clients handle a close packet before the events of the same payload: it comes alone.
+    assert_eq!(polling.get().await.brief(), (200, "42[\"last\"]"));
+    assert_eq!(polling.get().await.brief(), (200, "1"));
     assert_eq!(ended.recv().await, Some(DisconnectReason::ServerShuttingDown));
     assert_eq!(ended.recv().await, Some(DisconnectReason::ServerShuttingDown));
     assert!(!closing.is_finished(), "a handler still waits");

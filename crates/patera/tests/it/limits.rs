@@ -49,8 +49,8 @@ async fn outbox_takes_up_to_its_limit() {
     let io = Io::with_config(config);
     let _polling = Polling::connect(serve(&io).await).await;
     let socket = io.sockets().remove(0);
-    // An item counts its text and 11 bytes of framing: `42["e",""]` is 10 of them, the `4` included.
-    let item = |bytes: usize| "x".repeat(bytes - 20);
+    // An item counts as the frame it is: 4 bytes of header, then `42["e","…"]`.
+    let item = |bytes: usize| "x".repeat(bytes - 14);
     socket.try_emit("e", item(500)).unwrap();
     assert!(matches!(socket.try_emit("e", item(501)), Err(EmitError::Full)));
     socket.try_emit("e", item(500)).unwrap();

@@ -213,5 +213,5 @@ async fn foreign_origins_are_refused_where_a_list_is_given() {
         assert_eq!(http(address, "GET", polling, origin, "").await.status, status, "{origin}");
     }
     let refused = http(address, "GET", websocket, &format!("{upgrade}Origin: https://evil.example\r\n"), "").await;
-    assert_eq!(refused.brief(), (400, "Forbidden"));
+    assert_eq!(refused.brief(), (403, "Forbidden"));
 }

@@ -1,7 +1,11 @@
 //! Tests of more than one file, and what the tests share.
 
+mod pair;
+mod peer;
 mod properties;
 mod vectors;
+mod wire;
+mod world;
 
 use std::{
     sync::{Arc, OnceLock},

@@ -43,6 +43,6 @@ pub(crate) async fn push(io: Io) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
     for number in 0u64.. {
         second.tick().await;
-        io.volatile().emit("getServerMessage", number);
+        io.emit("getServerMessage", number);
     }
 }

@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 ///
 /// Without a subcommand it serves: http://127.0.0.1:3000/ is a page to try it with, in two tabs.
 #[derive(Parser)]
-#[command(name = "patera", version, args_conflicts_with_subcommands = true)]
+#[command(name = "patera", version, args_conflicts_with_subcommands = true, after_long_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -21,9 +21,25 @@ struct Cli {
     serve: serve::Options,
 }
 
+const EXAMPLES: &str = "\
+What it serves:
+  /            the page: open it in two tabs
+  /socket.io/  Socket.IO clients of any language (--path): polling, WebSocket, and the upgrade
+  /ws          plain WebSockets, with the subprotocol patera.json or without
+  /healthz     \"ok\", for whoever watches it
+
+Ctrl-C or SIGTERM says goodbye to every client and lets handlers finish; once more ends at once.
+RUST_LOG chooses the log lines on standard error: RUST_LOG=patera=debug shows every session.
+
+Examples:
+  patera                              http://127.0.0.1:3000/
+  patera --host 0.0.0.0 --port 8080   for other machines too
+  patera --cors-origin '*'            for clients on pages of other origins";
+
 #[derive(Subcommand)]
 enum Command {
     /// Serve the demo page and its events to Socket.IO clients and plain WebSockets (what happens without a subcommand)
+    #[command(after_long_help = EXAMPLES)]
     Serve(serve::Options),
 }
 

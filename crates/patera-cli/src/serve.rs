@@ -1,7 +1,7 @@
 //! `patera serve`: the demo page and its events, on HTTP.
 
 use std::fmt;
-use std::future::{Future, IntoFuture as _};
+use std::future::Future;
 use std::io;
 use std::net::IpAddr;
 
@@ -73,14 +73,13 @@ pub(crate) async fn run(options: &Options) -> Result<(), Error> {
     let Options { host, port, .. } = *options;
     let listener = TcpListener::bind((host, port)).await.map_err(|source| Error::Listen { host, port, source })?;
     let address = listener.local_addr().map_err(Error::Serve)?;
-    let app = Router::new().merge(page::router()).route("/healthz", get(async || "ok")).layer(io.layer());
+    let app = Router::new().merge(page::router()).route("/healthz", get(async || "ok"));
     println!("patera {} serves http://{address}/", env!("CARGO_PKG_VERSION"));
     println!("  the page        http://{address}/          open it in two tabs");
     println!("  Socket.IO       http://{address}{}/", options.path.trim_end_matches('/'));
     println!("  plain WebSocket ws://{address}/ws          subprotocol patera.json, or none");
     let push = tokio::spawn(demo::push(io.clone()));
-    let server = axum::serve(listener, app).with_graceful_shutdown(drain(io));
-    let served = server.into_future().await;
+    let (served, ()) = tokio::join!(io.serve_with(listener, app), drain(&io));
     push.abort();
     served.map_err(Error::Serve)
 }
@@ -100,7 +99,7 @@ fn config(options: &Options) -> Result<Config, Error> {
 }
 
 /// Waits for a signal, then says goodbye to every client; a second signal ends the process at once.
-async fn drain(io: Io) {
+async fn drain(io: &Io) {
     signal().await;
     let sessions = io.stats().sessions;
     info!(sessions, "closing; once more ends at once");

@@ -205,5 +205,11 @@ pub(crate) const WRITE_BYTES_MAX: usize = 256 << 10;
 pub(crate) const READ_BYTES_MAX: usize = 64 << 10;
 /// An item up to this size is copied into the write buffer; a larger one is written from where it lies.
 pub(crate) const COPY_BYTES_MAX: usize = 8 << 10;
+/// How long accepting rests when the process has no descriptor left.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long a body may take before its speed counts.
+pub(crate) const BODY_GRACE: Duration = Duration::from_secs(5);
+/// Messages of `patera::engine` that wait to be received, at the most; then the client is not read from.
+pub(crate) const INBOX_MESSAGES_MAX: usize = 1024;
 /// How long an ended WebSocket is read on, so that the peer sees the close frame and not a reset.
 pub(crate) const LINGER: Duration = Duration::from_secs(2);

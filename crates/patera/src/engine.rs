@@ -32,7 +32,7 @@ use patera_protocol::engineio::Transport;
 use patera_protocol::socketio::Slot;
 use tokio::net::{TcpListener, ToSocketAddrs};
 
-use crate::config::Config;
+use crate::config::{Config, INBOX_MESSAGES_MAX};
 use crate::core::{Core, Shared};
 use crate::error::{DisconnectReason, EmitError};
 use crate::handshake::Handshake;
@@ -98,7 +98,7 @@ impl Engine {
     /// The address cannot be listened on.
     ///
     /// # Cancel safety
-    /// Dropped, it stops accepting; open sessions go on.
+    /// Dropped, it stops accepting and cuts HTTP connections off; sessions on a WebSocket go on.
     pub async fn listen(&self, address: impl ToSocketAddrs) -> std::io::Result<()> {
         self.serve(TcpListener::bind(address).await?).await
     }
@@ -210,9 +210,6 @@ struct Inbox {
     reader: Option<Waker>,
     closed: Option<DisconnectReason>,
 }
-
-/// Messages of a session that wait to be received, at the most; then its client is not read from.
-const INBOX_MESSAGES_MAX: usize = 1024;
 
 impl Session {
     /// The session's id, as in `?sid=…`.

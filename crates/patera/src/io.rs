@@ -1,11 +1,15 @@
 //! The server: `Io`, its namespaces, its state, how it is mounted and closed.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
 use parking_lot::RwLock;
 use tokio::net::{TcpListener, ToSocketAddrs};
 
@@ -131,7 +135,7 @@ impl Io {
     /// The address cannot be listened on.
     ///
     /// # Cancel safety
-    /// Dropped, it stops accepting; open sessions go on.
+    /// Dropped, it stops accepting and cuts HTTP connections off; sessions on a WebSocket go on.
     pub async fn listen(&self, address: impl ToSocketAddrs) -> std::io::Result<()> {
         self.serve(TcpListener::bind(address).await?).await
     }
@@ -145,13 +149,34 @@ impl Io {
         Ok(())
     }
 
+    /// As [`serve`](Self::serve), with a tower service of yours for all other paths, an axum `Router` among them.
+    ///
+    /// Beside [`layer`](Self::layer) it brings this server's limits on the heads of requests, and the client's address in
+    /// [`Handshake::address`](crate::Handshake::address).
+    ///
+    /// # Errors
+    /// None today; out of descriptors, it waits and goes on.
+    pub async fn serve_with<S, R>(&self, listener: TcpListener, service: S) -> std::io::Result<()>
+    where
+        S: tower_service::Service<Request<Incoming>, Response = Response<R>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send,
+        R: http_body::Body<Data = Bytes> + Send + 'static,
+        R::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        crate::http::serve(listener, Service::new(self.inner().clone(), service), &self.inner().core).await;
+        Ok(())
+    }
+
     /// Serves one client over any byte stream that has been upgraded to WebSocket already: tests in memory, other HTTP stacks.
     ///
     /// `request` is what asked for the upgrade: its query says `EIO=4&transport=websocket`. Checks and hooks apply as on HTTP.
     ///
     /// # Errors
     /// The response to send instead, where the request is refused.
-    pub async fn accept<S>(&self, stream: S, request: http::Request<()>) -> Result<(), http::Response<bytes::Bytes>>
+    pub async fn accept<S>(&self, stream: S, request: Request<()>) -> Result<(), Response<Bytes>>
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
     {

@@ -69,7 +69,7 @@ pub use crate::handler::{
     Ack, CallError, EventContext, Failure, FromEvent, Handler, IntoDecision, IntoReply, Reply, Rest, State,
 };
 pub use crate::handshake::{Handshake, RemoteAddress};
-pub use crate::http::{Body, Cookie, Cors, CorsOrigin, Layer, NotFound, SameSite, Service};
+pub use crate::http::{Body, Cookie, Cors, CorsOrigin, Layer, NoBody, NotFound, ResponseFuture, SameSite, Service};
 pub use crate::io::Io;
 pub use crate::namespace::Namespace;
 pub use crate::rooms::IntoRooms;

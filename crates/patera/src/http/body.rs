@@ -9,10 +9,7 @@ use http_body_util::BodyExt as _;
 use tokio::time::{Instant, timeout_at};
 
 use super::refusal::Refusal;
-use crate::config::Config;
-
-/// How long a body may take before its speed counts.
-const GRACE: Duration = Duration::from_secs(5);
+use crate::config::{BODY_GRACE, Config};
 
 /// # Errors
 /// Over `max_http_buffer_size`, slower than `body_rate_min`, longer than `body_timeout`, or broken off.
@@ -31,7 +28,7 @@ where
     let mut read = BytesMut::new();
     loop {
         let earned = Duration::from_secs_f64(read.len() as f64 / f64::from(config.body_rate_min.max(1)));
-        let deadline = started + config.body_timeout.min(GRACE + earned);
+        let deadline = started + config.body_timeout.min(BODY_GRACE + earned);
         let frame = timeout_at(deadline, body.as_mut().frame()).await.map_err(|_| Refusal::TooSlow)?;
         match frame {
             None => return Ok(read.freeze()),

@@ -1,48 +1,69 @@
-//! `Io::listen`: an HTTP/1 server around the service, for who needs no framework.
+//! `Io::listen` and its kin: an HTTP/1 server around the service, for who needs no framework.
 
 use std::convert::Infallible;
+use std::error::Error as StdError;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response, StatusCode};
+use http_body::Body as HttpBody;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tower_service::Service as _;
+use tokio::task::JoinSet;
+use tower_service::Service as TowerService;
 
-use super::service::{Body, NotFound, Service};
+use super::service::{Body, Service};
+use crate::config::{ACCEPT_PAUSE, LINGER};
 use crate::core::Core;
 use crate::handshake::RemoteAddress;
 use crate::trace::trace;
 
-/// How long accepting rests when the process has no descriptor left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-pub(crate) async fn serve(listener: TcpListener, service: Service<NotFound>, core: &Arc<Core>) {
+/// Accepts until the server is closed, then lets answers that are being written finish.
+pub(crate) async fn serve<S, R>(listener: TcpListener, service: Service<S>, core: &Arc<Core>)
+where
+    S: TowerService<Request<Incoming>, Response = Response<R>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+    R: HttpBody<Data = Bytes> + Send + 'static,
+    R::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    let mut connections = JoinSet::new();
     loop {
         let closed = core.closed.notified();
         // Until all are told, polling clients must be able to come for their goodbye.
         if core.is_closing() && core.counters.snapshot().sessions == 0 {
-            return;
+            break;
         }
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, address)) => {
-                    tokio::spawn(serve_connection(stream, RemoteAddress(address), service.clone(), core.clone()));
+                    let address = RemoteAddress(address);
+                    connections.spawn(serve_connection(stream, address, service.clone(), core.clone()));
                 }
                 Err(error) => {
                     trace!(warn, "patera::engine", "cannot accept", error = %error);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
-            () = closed => return,
+            Some(_) = connections.join_next() => {}
+            () = closed => break,
         }
     }
+    drop(listener);
+    // Whoever has not taken its answer by then is cut off.
+    let _ = tokio::time::timeout(LINGER, async { while connections.join_next().await.is_some() {} }).await;
 }
 
-async fn serve_connection(stream: TcpStream, address: RemoteAddress, service: Service<NotFound>, core: Arc<Core>) {
+async fn serve_connection<S, R>(stream: TcpStream, address: RemoteAddress, service: Service<S>, core: Arc<Core>)
+where
+    S: TowerService<Request<Incoming>, Response = Response<R>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+    R: HttpBody<Data = Bytes> + Send + 'static,
+    R::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
     // A poll's answer is one write; waiting for more would only delay it.
     let _ = stream.set_nodelay(true);
     let target_max = core.config.target_bytes_max;
@@ -52,18 +73,26 @@ async fn serve_connection(stream: TcpStream, address: RemoteAddress, service: Se
         let mut service = service.clone();
         async move {
             if too_long {
-                let mut response = Response::new(Body::empty());
+                let mut response = Response::new(Body::ours(Bytes::new()));
                 *response.status_mut() = StatusCode::URI_TOO_LONG;
                 return Ok(response);
             }
-            service.call(request).await as Result<_, Infallible>
+            std::future::poll_fn(|cx| service.poll_ready(cx)).await?;
+            service.call(request).await
         }
     });
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(core.config.header_timeout);
     server.max_buf_size(core.config.header_bytes_max.max(8 << 10)).max_headers(core.config.header_count_max);
-    let connection = server.serve_connection(TokioIo::new(stream), serve).with_upgrades();
-    if let Err(error) = connection.await {
+    let mut connection = pin!(server.serve_connection(TokioIo::new(stream), serve).with_upgrades());
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = core.closed.notified() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
         trace!(debug, "patera::engine", "connection ended", error = %error);
     }
 }

@@ -14,7 +14,7 @@ mod websocket;
 
 pub use cookie::{Cookie, SameSite};
 pub use cors::{Cors, CorsOrigin};
-pub use service::{Body, Layer, NotFound, Service};
+pub use service::{Body, Layer, NoBody, NotFound, ResponseFuture, Service};
 
 pub(crate) use accept::accept;
 pub(crate) use listen::serve;

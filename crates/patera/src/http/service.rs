@@ -74,27 +74,30 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         if self.host.serves(request.uri().path()) {
-            ResponseFuture::Ours { response: Box::pin(respond(self.host.clone(), request)) }
+            let response: Ours = Box::pin(respond(self.host.clone(), request));
+            ResponseFuture { kind: Either::Ours { ours: response } }
         } else {
-            ResponseFuture::Inner { response: self.inner.call(request) }
+            ResponseFuture { kind: Either::Below { below: self.inner.call(request) } }
         }
     }
 }
 
 pin_project! {
     /// The response on its way.
-    #[allow(missing_docs, reason = "the macro takes no comments on fields")]
-    #[project = ResponseFutureProj]
-    pub enum ResponseFuture<F> {
-        /// Answered by the server.
-        Ours {
-            response: Pin<Box<dyn Future<Output = Response<Bytes>> + Send>>,
-        },
-        /// Answered by the service below.
-        Inner {
-            #[pin]
-            response: F,
-        },
+    pub struct ResponseFuture<F> {
+        #[pin]
+        kind: Either<Ours, F>,
+    }
+}
+
+type Ours = Pin<Box<dyn Future<Output = Response<Bytes>> + Send>>;
+
+pin_project! {
+    #[project = EitherProj]
+    #[derive(Debug)]
+    enum Either<A, B> {
+        Ours { #[pin] ours: A },
+        Below { #[pin] below: B },
     }
 }
 
@@ -105,40 +108,28 @@ where
     type Output = Result<Response<Body<R>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            ResponseFutureProj::Ours { response } => {
-                let response = ready_poll!(response.as_mut().poll(cx));
-                Poll::Ready(Ok(response.map(|body| Body::Ours { body: Full::new(body) })))
-            }
-            ResponseFutureProj::Inner { response } => {
-                let response = ready_poll!(response.poll(cx))?;
-                Poll::Ready(Ok(response.map(|body| Body::Inner { body })))
+        match self.project().kind.project() {
+            EitherProj::Ours { ours } => Poll::Ready(Ok(ready_poll!(ours.poll(cx)).map(Body::ours))),
+            EitherProj::Below { below } => {
+                let response = ready_poll!(below.poll(cx))?;
+                Poll::Ready(Ok(response.map(|below| Body { kind: Either::Below { below } })))
             }
         }
     }
 }
 
 pin_project! {
-    /// A response's body: the server's, or that of the service below.
-    #[allow(missing_docs, reason = "the macro takes no comments on fields")]
-    #[project = BodyProj]
+    /// A response's body: the server's own, or that of the service below.
     #[derive(Debug)]
-    pub enum Body<R> {
-        /// All there is.
-        Ours {
-            body: Full<Bytes>,
-        },
-        /// The service below made it.
-        Inner {
-            #[pin]
-            body: R,
-        },
+    pub struct Body<R> {
+        #[pin]
+        kind: Either<Full<Bytes>, R>,
     }
 }
 
 impl<R> Body<R> {
-    pub(super) fn empty() -> Self {
-        Body::Ours { body: Full::default() }
+    pub(super) fn ours(body: Bytes) -> Self {
+        Body { kind: Either::Ours { ours: Full::new(body) } }
     }
 }
 
@@ -147,24 +138,45 @@ impl<R: HttpBody<Data = Bytes>> HttpBody for Body<R> {
     type Error = R::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
-        match self.project() {
-            BodyProj::Ours { body } => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
-            BodyProj::Inner { body } => body.poll_frame(cx),
+        match self.project().kind.project() {
+            EitherProj::Ours { ours } => ours.poll_frame(cx).map_err(|never| match never {}),
+            EitherProj::Below { below } => below.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            Body::Ours { body } => body.is_end_stream(),
-            Body::Inner { body } => body.is_end_stream(),
+        match &self.kind {
+            Either::Ours { ours } => ours.is_end_stream(),
+            Either::Below { below } => below.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Body::Ours { body } => body.size_hint(),
-            Body::Inner { body } => body.size_hint(),
+        match &self.kind {
+            Either::Ours { ours } => ours.size_hint(),
+            Either::Below { below } => below.size_hint(),
         }
+    }
+}
+
+/// The body of a response that has none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoBody;
+
+impl HttpBody for NoBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(None)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        true
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(0)
     }
 }
 
@@ -173,7 +185,7 @@ impl<R: HttpBody<Data = Bytes>> HttpBody for Body<R> {
 pub struct NotFound;
 
 impl<B> tower_service::Service<Request<B>> for NotFound {
-    type Response = Response<Full<Bytes>>;
+    type Response = Response<NoBody>;
     type Error = Infallible;
     type Future = Ready<Result<Self::Response, Infallible>>;
 
@@ -182,7 +194,7 @@ impl<B> tower_service::Service<Request<B>> for NotFound {
     }
 
     fn call(&mut self, _: Request<B>) -> Self::Future {
-        let mut response = Response::new(Full::default());
+        let mut response = Response::new(NoBody);
         *response.status_mut() = StatusCode::NOT_FOUND;
         ready(Ok(response))
     }

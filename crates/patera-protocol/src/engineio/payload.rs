@@ -50,9 +50,8 @@ impl<'a> Decoder<'a> {
     /// `TooManyControlPackets` past the limit.
     pub fn next_packet(&mut self) -> Option<Result<Packet<'_>, PayloadError>> {
         let rest = self.rest.take()?;
-        let separator = rest.as_bytes().iter().position(|&byte| byte == SEPARATOR);
-        let (text, after) = match separator {
-            Some(at) => (&rest[..at], Some(&rest[at + 1..])),
+        let (text, after) = match rest.split_once(char::from(SEPARATOR)) {
+            Some((text, after)) => (text, Some(after)),
             None => (rest, None),
         };
         let packet = match Packet::decode_with(text, &mut self.scratch) {

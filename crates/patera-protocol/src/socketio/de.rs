@@ -26,7 +26,7 @@ pub(super) fn from_raw_seed<'de, S: DeserializeSeed<'de>>(
     if attachments.is_empty() {
         return seed.deserialize(&mut inner);
     }
-    let source = Source::new(attachments);
+    let source = Source::new(attachments, raw);
     seed.deserialize(Resolve { inner: &mut inner, source: &source })
 }
 

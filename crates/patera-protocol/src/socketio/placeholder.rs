@@ -5,7 +5,7 @@
 //! behind `num`. (JavaScript writes the first order, maps without order write either.) So at most two entries are ever
 //! looked ahead at, and everything else streams through.
 
-use std::{borrow::Cow, cell::Cell, fmt, vec};
+use std::{borrow::Cow, cell::Cell, fmt};
 
 use bytes::Bytes;
 use serde::{
@@ -16,6 +16,7 @@ use serde::{
     },
 };
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 
 use super::de::Resolve;
 
@@ -26,7 +27,7 @@ pub(super) const NUM: &str = "num";
 /// (a lone surrogate, say) is not judged here.
 pub(super) fn placeholders_are_legal(raw: &RawValue, attachments: usize) -> bool {
     let attachments = vec![Bytes::new(); attachments];
-    let source = Source::new(&attachments);
+    let source = Source::new(&attachments, raw);
     let mut inner = serde_json::Deserializer::from_str(raw.get());
     let _ = Walk.deserialize(Resolve { inner: &mut inner, source: &source });
     !source.illegal.get()
@@ -37,11 +38,26 @@ pub(super) struct Source<'s> {
     attachments: &'s [Bytes],
     /// Whether one led nowhere: serde's error can only carry text.
     illegal: Cell<bool>,
+    /// How many bytes may still be read once more than they stand there. What is looked at ahead is read again when it
+    /// is handed on, so that without a limit `{"num":{"num":…}}` would cost its length times its depth.
+    again: Cell<usize>,
 }
 
+/// How often, on average, each byte of a value may be read again.
+const AGAIN_MAX: usize = 8;
+
 impl<'s> Source<'s> {
-    pub(super) fn new(attachments: &'s [Bytes]) -> Self {
-        Source { attachments, illegal: Cell::new(false) }
+    pub(super) fn new(attachments: &'s [Bytes], json: &RawValue) -> Self {
+        let again = json.get().len().saturating_mul(AGAIN_MAX);
+        Source { attachments, illegal: Cell::new(false), again: Cell::new(again) }
+    }
+
+    /// Looks ahead at a value.
+    fn look<'de, A: MapAccess<'de>>(&self, map: &mut A) -> Result<&'de RawValue, A::Error> {
+        let raw: &RawValue = map.next_value()?;
+        let left = self.again.get().checked_sub(raw.get().len());
+        self.again.set(left.ok_or_else(|| A::Error::custom("too many objects inside each other that begin with num"))?);
+        Ok(raw)
     }
 
     fn attachment<E: serde::de::Error>(&self, num: Option<&RawValue>) -> Result<&'s Bytes, E> {
@@ -88,14 +104,14 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for LookAhead<'_, V> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<V::Value, A::Error> {
-        let mut seen: Vec<Entry<'de>> = Vec::new();
+        let mut seen: SmallVec<[Entry<'de>; 2]> = SmallVec::new();
         if let Some(Key(first)) = map.next_key()? {
             match first.as_ref() {
-                PLACEHOLDER => seen.push((first, Some(map.next_value()?))),
+                PLACEHOLDER => seen.push((first, Some(self.source.look(&mut map)?))),
                 NUM => {
-                    seen.push((first, Some(map.next_value()?)));
+                    seen.push((first, Some(self.source.look(&mut map)?)));
                     if let Some(Key(second)) = map.next_key()? {
-                        let value = if second == PLACEHOLDER { Some(map.next_value()?) } else { None };
+                        let value = if second == PLACEHOLDER { Some(self.source.look(&mut map)?) } else { None };
                         seen.push((second, value));
                     }
                 }
@@ -139,7 +155,7 @@ impl<'de> Deserialize<'de> for Key<'de> {
 /// An object whose first entries have been looked at: they come again, then the rest.
 struct Replay<'de, 's, A> {
     /// Keys, and values unless still in `map`; only the last can be.
-    seen: vec::IntoIter<Entry<'de>>,
+    seen: smallvec::IntoIter<[Entry<'de>; 2]>,
     /// The value of the key that was given out last, if it is not in `map`.
     value: Option<&'de RawValue>,
     map: A,

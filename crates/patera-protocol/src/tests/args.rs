@@ -146,7 +146,7 @@ fn placeholders_without_attachment_are_illegal() {
 #[test]
 fn deepest_allowed_value_decodes_on_a_small_stack() {
     let placeholder = r#"{"_placeholder":true,"num":0}"#;
-    for (open, close) in [("[", "]"), ("{\"num\":", "}"), ("{\"a\":", "}")] {
+    for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("{\"a\":0,\"num\":", "}")] {
         let json = format!("[{}{placeholder}{}]", open.repeat(126), close.repeat(126));
         let decode = move || {
             with(&json, &[b"x"], |args| {
@@ -156,6 +156,20 @@ fn deepest_allowed_value_decodes_on_a_small_stack() {
         };
         std::thread::Builder::new().stack_size(1 << 20).spawn(decode).unwrap().join().unwrap();
     }
+}
+
+#[test]
+fn looking_ahead_is_bounded() {
+    let nested = |depth: usize| {
+        let text = "x".repeat(1000);
+        format!(r#"[{}["{text}",{{"_placeholder":true,"num":0}}]{}]"#, r#"{"num":"#.repeat(depth), "}".repeat(depth))
+    };
+    with(&nested(7), &[b"x"], |args| assert_eq!(args.decode::<Value>(0).unwrap(), args.value(0).unwrap()));
+    with(&nested(100), &[b"x"], |args| {
+        assert!(args.decode::<Value>(0).is_err(), "each level would be read once more");
+        assert!(args.value(0).is_ok(), "nothing is read twice here");
+        assert!(placeholders_are_legal(args.get(0).unwrap(), 1));
+    });
 }
 
 #[test]

@@ -195,7 +195,10 @@ impl Application for Connection {
     }
 
     fn handle_sent(&mut self, ack: PendingAck) {
-        self.acks.insert(ack, self.io.core.config.pending_acks_max);
+        // Who has left meanwhile answers nothing: dropped, the acknowledgement fails at once.
+        if let Some(Some(_)) = self.sockets.get(ack.slot.index()) {
+            self.acks.insert(ack, self.io.core.config.pending_acks_max);
+        }
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

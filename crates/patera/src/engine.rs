@@ -205,7 +205,8 @@ pub struct Session {
 struct Inbox {
     messages: VecDeque<Message>,
     bytes: usize,
-    receiver: Option<Waker>,
+    /// Who waits for one; seldom more than one task.
+    receivers: Vec<Waker>,
     /// The session's task, while it does not read.
     reader: Option<Waker>,
     closed: Option<DisconnectReason>,
@@ -283,7 +284,9 @@ impl Inbox {
             }
             None if self.closed.is_some() => Poll::Ready(None),
             None => {
-                self.receiver = Some(cx.waker().clone());
+                if !self.receivers.iter().any(|receiver| receiver.will_wake(cx.waker())) {
+                    self.receivers.push(cx.waker().clone());
+                }
                 Poll::Pending
             }
         }
@@ -292,13 +295,11 @@ impl Inbox {
     fn push(&mut self, message: Message) {
         self.bytes += message.len();
         self.messages.push_back(message);
-        self.wake_receiver();
+        self.wake_receivers();
     }
 
-    fn wake_receiver(&mut self) {
-        if let Some(receiver) = self.receiver.take() {
-            receiver.wake();
-        }
+    fn wake_receivers(&mut self) {
+        self.receivers.drain(..).for_each(Waker::wake);
     }
 
     fn is_full(&self, bytes_max: usize) -> bool {
@@ -342,12 +343,14 @@ impl Application for EngineConnection {
         }
     }
 
-    fn handle_message(&mut self, message: engineio::Message<'_>, _: &Scope<'_>) -> Result<(), DisconnectReason> {
+    fn handle_message(&mut self, message: engineio::Message<'_>, scope: &Scope<'_>) -> Result<(), DisconnectReason> {
         let message = match message {
             engineio::Message::Text(text) => Message::Text(text.to_owned()),
             engineio::Message::Binary(data) => Message::Binary(Bytes::copy_from_slice(data)),
         };
-        self.session.inbox.lock().push(message);
+        let mut inbox = self.session.inbox.lock();
+        inbox.push(message);
+        inbox.wake_reader_when_taken_from(scope.waker, scope.shared.core.config.max_http_buffer_size);
         Ok(())
     }
 
@@ -380,16 +383,15 @@ impl Application for EngineConnection {
                 }
             }
         }
-        if self.is_full() {
-            self.session.inbox.lock().reader = Some(scope.waker.clone());
-        }
+        let bytes_max = scope.shared.core.config.max_http_buffer_size;
+        self.session.inbox.lock().wake_reader_when_taken_from(scope.waker, bytes_max);
         Ok(())
     }
 
     fn close(&mut self, reason: DisconnectReason, _: &Scope<'_>) {
         let mut inbox = self.session.inbox.lock();
         inbox.closed = Some(reason);
-        inbox.wake_receiver();
+        inbox.wake_receivers();
     }
 
     fn poll_closed(&mut self, scope: &Scope<'_>) -> Poll<()> {

@@ -3,9 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use patera_protocol::engineio::payload;
+use patera_protocol::engineio::{Message, Packet, payload};
 use patera_protocol::socketio::EncodeError;
-use patera_websocket::{Opcode, SERVER_HEADER_BYTES_MAX, server_header};
+use patera_websocket::{Opcode, SERVER_HEADER_BYTES_MAX, server_frame, server_header};
 
 use crate::native;
 use crate::transport::Batch;
@@ -107,14 +107,20 @@ impl Prepared {
         &self.attachments
     }
 
-    /// As Engine.IO WebSocket frames.
-    pub(crate) fn write_frames(&self, batch: &mut Batch) {
+    /// As Engine.IO WebSocket frames; with `base64` bytes are text, `bAQID`.
+    pub(crate) fn write_frames(&self, base64: bool, batch: &mut Batch) {
         if !self.buffer.is_empty() {
             batch.push(&self.buffer, self.frame_at);
         }
         for data in &self.attachments {
-            batch.copy(&server_header(Opcode::Binary, data.len()));
-            batch.push(data, 0);
+            if base64 {
+                let mut text = Vec::new();
+                Packet::Message(Message::Binary(data)).encode_text(&mut text);
+                batch.copy(&server_frame(Opcode::Text, &text));
+            } else {
+                batch.copy(&server_header(Opcode::Binary, data.len()));
+                batch.push(data, 0);
+            }
         }
     }
 

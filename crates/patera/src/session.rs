@@ -124,7 +124,8 @@ impl<A: Application> Session<A> {
                 let polled = self.app.poll(&Scope { waker, shared: &self.shared, now });
                 self.end_if(polled);
             }
-            self.handle_engine_events(now);
+            // Neither a client that may be read again nor one that has moved has been asked for bytes yet.
+            let unread = self.handle_engine_events() || (self.resting && !self.app.is_full());
             if self.ending.is_none() && self.shared.outbox.overflowed() {
                 self.end(DisconnectReason::OutboxFull, Farewell::Now);
             }
@@ -133,12 +134,12 @@ impl<A: Application> Session<A> {
                 return Poll::Ready(());
             }
             let idle = self.write(waker, now);
-            if self.ending.is_some() {
-                continue;
-            }
-            if *budget == 0 {
+            if *budget == 0 && self.ending.is_none() {
                 waker.wake_by_ref();
                 return Poll::Pending;
+            }
+            if self.ending.is_some() || unread {
+                continue;
             }
             if self.timer.poll(waker, self.deadline()).is_ready() {
                 continue;
@@ -231,11 +232,16 @@ impl<A: Application> Session<A> {
         timeouts.into_iter().flatten().min()
     }
 
-    fn handle_engine_events(&mut self, now: Instant) {
+    /// True if the session has moved to another transport.
+    fn handle_engine_events(&mut self) -> bool {
+        let mut moved = false;
         while let Some(event) = self.engine.poll_event() {
             match event {
                 SessionEvent::Opened(_) | SessionEvent::Upgrading => {}
-                SessionEvent::Upgraded => self.finish_upgrade(now),
+                SessionEvent::Upgraded => {
+                    self.finish_upgrade();
+                    moved = true;
+                }
                 SessionEvent::UpgradeFailed => {
                     self.probe = None;
                     self.shared.set_link(LinkState::Polling);
@@ -243,10 +249,11 @@ impl<A: Application> Session<A> {
                 SessionEvent::Closed(reason) => self.end(reason.into(), Farewell::Now),
             }
         }
+        moved
     }
 
     /// The client has moved: from here on everything goes over the WebSocket, what had waited for a GET too.
-    fn finish_upgrade(&mut self, _now: Instant) {
+    fn finish_upgrade(&mut self) {
         let Some(probe) = self.probe.take() else { return };
         let old = std::mem::replace(&mut self.link, Link::WebSocket(*probe));
         self.shared.set_link(LinkState::WebSocket);

@@ -48,6 +48,8 @@ pub(crate) struct SocketInner {
 /// What a socket has beside its connection.
 #[derive(Default)]
 struct Kept {
+    /// The socket has ended: nothing is kept any more.
+    cleared: bool,
     /// Emitted before the socket was let in: goes out behind the CONNECT packet.
     held: Vec<Item>,
     held_bytes: usize,
@@ -165,9 +167,20 @@ impl SocketInner {
         self.kept.lock().disconnect.clone()
     }
 
+    /// Keeps something with the socket, unless it has ended: what would hold the socket then would be a leak.
+    fn keep<T>(&self, add: impl FnOnce(&mut Kept) -> T) -> Option<T> {
+        let mut kept = self.kept.lock();
+        if kept.cleared {
+            // What `add` holds is the user's and may do anything when it is dropped.
+            drop(kept);
+            return None;
+        }
+        Some(add(&mut kept))
+    }
+
     /// Drops handlers and data, which may hold this very socket.
     pub(crate) fn clear(&self) {
-        let kept = mem::take(&mut *self.kept.lock());
+        let kept = mem::replace(&mut *self.kept.lock(), Kept { cleared: true, ..Kept::default() });
         drop(kept);
     }
 }
@@ -238,7 +251,7 @@ impl Socket {
         H::Output: IntoReply,
     {
         let handler = event_handler(handler);
-        self.0.kept.lock().events.entry(event.into()).or_default().push(handler);
+        self.0.keep(|kept| kept.events.entry(event.into()).or_default().push(handler));
     }
 
     /// Adds a handler for the end of this socket; a [`DisconnectReason`] parameter tells why. The socket has left its rooms by then.
@@ -247,7 +260,8 @@ impl Socket {
         H: Handler<P>,
         H::Output: IntoReply,
     {
-        self.0.kept.lock().disconnect.push(event_handler(handler));
+        let handler = event_handler(handler);
+        self.0.keep(|kept| kept.disconnect.push(handler));
     }
 
     /// Emits an event to this client: `42["event", …]`.
@@ -352,8 +366,8 @@ impl Socket {
 
     /// Sets the socket's data: one value, which travels where the socket's description does. See [`extension_set`](Self::extension_set).
     pub fn data_set<T: Serialize + DeserializeOwned + Send + Sync + 'static>(&self, data: T) {
-        let old = self.0.kept.lock().data.replace(Arc::new(data));
-        drop(old);
+        let data = Arc::new(data);
+        drop(self.0.keep(|kept| kept.data.replace(data)));
     }
 
     /// The socket's data, if it is a `T`.
@@ -364,8 +378,7 @@ impl Socket {
 
     /// Keeps a value of any type with the socket, one a type; the newest wins.
     pub fn extension_set<T: Send + Sync + 'static>(&self, value: T) {
-        let old = self.0.kept.lock().extensions.get_or_insert_default().insert(value);
-        drop(old);
+        drop(self.0.keep(|kept| kept.extensions.get_or_insert_default().insert(value)));
     }
 
     /// A copy of the value of this type: keep what is large or shared in an `Arc`.

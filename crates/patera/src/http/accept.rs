@@ -25,11 +25,12 @@ pub(crate) async fn accept(
             return Err(Refusal::from(RequestError::UnknownTransport));
         }
         check_origin(host.core(), &parts)?;
-        admit(host.core(), &parts, Some(&query)).await
+        let handshake = admit(host.core(), &parts, Some(&query)).await?;
+        Ok((handshake, query.base64))
     };
-    let handshake = admitted.await.map_err(|refusal| refusal.response(true))?;
+    let (handshake, base64) = admitted.await.map_err(|refusal| refusal.response(true))?;
     let shared = Shared::new(host.core().clone(), handshake, LinkState::WebSocket);
-    let link = begin(&shared, Stream::Other(stream), Bytes::new());
+    let link = begin(&shared, Stream::Other(stream), Bytes::new(), base64);
     host.start(shared, link);
     Ok(())
 }

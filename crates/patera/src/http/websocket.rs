@@ -27,9 +27,10 @@ pub(super) async fn open(host: Arc<dyn Host>, parts: Parts, query: &Query<'_>) -
     let handshake = admit(&core, &parts, Some(query)).await?;
     let shared = Shared::new(core, handshake, LinkState::WebSocket);
     let response = switch(&accepted, &shared, true);
+    let base64 = query.base64;
     tokio::spawn(async move {
         if let Some((stream, unread)) = finish(upgrade).await {
-            let link = begin(&shared, stream, unread);
+            let link = begin(&shared, stream, unread, base64);
             host.start(shared, link);
         }
     });
@@ -37,9 +38,9 @@ pub(super) async fn open(host: Arc<dyn Host>, parts: Parts, query: &Query<'_>) -
 }
 
 /// The link of a session that begins here, its open packet in front.
-pub(super) fn begin(shared: &Shared, stream: Stream, unread: Bytes) -> Link {
+pub(super) fn begin(shared: &Shared, stream: Stream, unread: Bytes, base64: bool) -> Link {
     shared.handshake.learn_address(stream.peer_addr());
-    let mut link = WebSocketLink::new(stream, unread, Dialect::Engine, &shared.core.config);
+    let mut link = WebSocketLink::new(stream, unread, Dialect::Engine { base64 }, &shared.core.config);
     link.owe_open(&shared.core.open_packet(&shared.sid, Transport::WebSocket));
     Link::WebSocket(link)
 }
@@ -57,9 +58,10 @@ pub(super) async fn take_over(
     }
     let (_, accepted, upgrade) = agree(parts, &AcceptOptions::default())?;
     let response = switch(&accepted, &session, false);
+    let base64 = query.base64;
     tokio::spawn(async move {
         if let Some((stream, unread)) = finish(upgrade).await {
-            let link = WebSocketLink::new(stream, unread, Dialect::Engine, &session.core.config);
+            let link = WebSocketLink::new(stream, unread, Dialect::Engine { base64 }, &session.core.config);
             session.outbox.command(Command::Probe(Box::new(link)));
         }
     });

@@ -121,9 +121,16 @@ impl<A: Application> Session<A> {
 
     fn take_late_commands(&mut self) {
         for command in self.shared.outbox.take_commands() {
-            if let (Command::Poll(answer), Link::Polling(link)) = (command, &mut self.link) {
-                // An overlap says nothing new to a session that ends.
-                let _ = link.handle_get(answer);
+            match (command, &mut self.link) {
+                (Command::Poll(answer), Link::Polling(link)) => {
+                    // An overlap says nothing new to a session that ends.
+                    let _ = link.handle_get(answer);
+                }
+                (Command::Post(post), Link::Polling(_)) => {
+                    // A stock client would take an error for a broken transport, forget the goodbye, and come back.
+                    let _ = post.answer.send(PostAnswer::Taken);
+                }
+                (_, _) => {}
             }
         }
     }

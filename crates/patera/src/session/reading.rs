@@ -56,7 +56,7 @@ impl<A: Application> Session<A> {
     pub(super) fn read_probe(&mut self, waker: &Waker, now: Instant, budget: &mut usize) {
         let Session { shared, engine, probe: Some(probe), app, .. } = self else { return };
         let scope = Scope { waker, shared, now };
-        let mut receiver = Receiver { engine, app, scope: &scope, dialect: Dialect::Engine, end: None };
+        let mut receiver = Receiver { engine, app, scope: &scope, dialect: probe.dialect, end: None };
         let mut closed = None;
         while *budget > 0 && receiver.end.is_none() && receiver.engine.is_upgrading() {
             match probe.poll_read(&mut Context::from_waker(waker), budget, |event| receiver.handle_event(event)) {
@@ -138,11 +138,11 @@ struct Receiver<'a, A> {
 impl<A: Application> Receiver<'_, A> {
     fn handle_event(&mut self, event: Event<'_>) -> ControlFlow<()> {
         let result = match (self.dialect, event) {
-            (Dialect::Engine, Event::Text(text)) => match Packet::decode(text) {
+            (Dialect::Engine { .. }, Event::Text(text)) => match Packet::decode_with(text, &mut Vec::new()) {
                 Ok(packet) => receive(self.engine, self.app, Transport::WebSocket, packet, self.scope),
                 Err(_) => Err(DisconnectReason::ParseError),
             },
-            (Dialect::Engine, Event::Binary(data)) => {
+            (Dialect::Engine { .. }, Event::Binary(data)) => {
                 let packet = Packet::Message(Message::Binary(data));
                 receive(self.engine, self.app, Transport::WebSocket, packet, self.scope)
             }

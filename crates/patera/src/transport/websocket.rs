@@ -19,8 +19,8 @@ use crate::prepared::Prepared;
 /// What is spoken over the WebSocket.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
-    /// Engine.IO packets.
-    Engine,
+    /// Engine.IO packets; with `base64` bytes go out as text, for clients that asked for it with `b64=1`.
+    Engine { base64: bool },
     /// Messages of a plain WebSocket; `raw` without the subprotocol `patera.json`.
     Native { raw: bool },
 }
@@ -144,7 +144,7 @@ impl WebSocketLink {
 
     /// Whether the peer has taken all that was written.
     pub(crate) fn is_writable(&self) -> bool {
-        self.unsent.is_none()
+        self.unsent.is_none() && !self.unflushed
     }
 
     /// Since when the peer takes nothing, though something waits.
@@ -171,6 +171,8 @@ impl WebSocketLink {
             self.connection.poll_output(|| [0; 4], batch.buffer());
             self.in_flight = fill(self, &mut batch);
             if batch.is_empty() {
+                // What a plain WebSocket is not told is done with all the same.
+                written(std::mem::take(&mut self.in_flight));
                 return self.poll_flush(cx);
             }
             self.unflushed = true;
@@ -222,7 +224,7 @@ impl WebSocketLink {
     /// Adds a packet of the application in this link's dialect.
     pub(crate) fn write(&self, prepared: &Prepared, batch: &mut Batch) {
         match self.dialect {
-            Dialect::Engine => prepared.write_frames(batch),
+            Dialect::Engine { base64 } => prepared.write_frames(base64, batch),
             Dialect::Native { raw } => prepared.write_native(raw, batch),
         }
     }
@@ -232,7 +234,7 @@ impl WebSocketLink {
         match (self.dialect, packet) {
             // The peer is told by the close frame; official servers send no packet `1` here either.
             (_, Packet::Close) => {}
-            (Dialect::Engine, packet) => {
+            (Dialect::Engine { .. }, packet) => {
                 let mut text = Vec::with_capacity(8);
                 packet.encode_text(&mut text);
                 batch.copy(&ws::server_frame(Opcode::Text, &text));

@@ -95,3 +95,35 @@ async fn unreceived_messages_stop_the_reading_and_none_is_lost() {
     }
     client.expect("4all").await;
 }
+
+#[tokio::test]
+async fn several_tasks_may_receive_and_each_is_told_of_the_end() {
+    let engine = Engine::new();
+    let (counts, mut counted) = mpsc::unbounded_channel();
+    engine.on_connection(move |session: Session| {
+        let counts = counts.clone();
+        async move {
+            let count = async |session: &Session| {
+                let mut count = 0;
+                while session.recv().await.is_some() {
+                    count += 1;
+                }
+                count
+            };
+            let (one, two) = (session.clone(), session.clone());
+            let one = tokio::spawn(async move { count(&one).await });
+            let two = tokio::spawn(async move { count(&two).await });
+            session.send("ready");
+            counts.send(one.await.unwrap() + two.await.unwrap()).unwrap();
+        }
+    });
+    let mut client = Client::open(serve(&engine).await, "/engine.io/?EIO=4&transport=websocket", None).await;
+    client.text().await;
+    client.expect("4ready").await;
+    for _ in 0..10 {
+        client.send("4x").await;
+    }
+    client.close().await;
+    let counted = tokio::time::timeout(crate::support::PATIENCE, counted.recv()).await;
+    assert_eq!(counted.unwrap(), Some(10));
+}

@@ -240,3 +240,17 @@ async fn panic_ends_only_its_own_connection() {
         bystander.expect(r#"431["still here"]"#).await;
     }
 }
+
+#[tokio::test]
+async fn bytes_are_base64_for_websockets_that_ask_for_it() {
+    let io = Io::new();
+    io.on("echo", async |value: Value| Reply(value));
+    let mut client = Client::open(serve(&io).await, "/socket.io/?EIO=4&transport=websocket&b64=1", None).await;
+    client.text().await;
+    client.send("40").await;
+    client.text().await;
+    client.send(r#"451-1["echo",{"_placeholder":true,"num":0}]"#).await;
+    client.send("bAQID").await;
+    client.expect(r#"461-1[{"_placeholder":true,"num":0}]"#).await;
+    client.expect("bAQID").await;
+}

@@ -93,6 +93,21 @@ async fn what_is_sent_while_a_middleware_waits_is_not_lost() {
 }
 
 #[tokio::test]
+async fn what_is_not_told_does_not_fill_the_outbox() {
+    let mut config = Config::default();
+    config.outbox_bytes_max = 1000;
+    config.outbox_policy = patera::OutboxPolicy::DropNewest;
+    let io = Io::with_config(config);
+    io.native("/ws");
+    let mut raw = Client::open(serve(&io).await, "/ws", None).await;
+    eventually(|| io.stats().sockets == 1).await;
+    // An empty outbox takes one item over its limit.
+    let large = "x".repeat(2000);
+    io.sockets()[0].try_emit("message", &large).unwrap();
+    raw.expect(&large).await;
+}
+
+#[tokio::test]
 async fn heartbeat_is_websocket_ping() {
     let mut config = Config::default();
     config.ping_interval = std::time::Duration::from_millis(20);

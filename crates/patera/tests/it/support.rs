@@ -101,7 +101,9 @@ impl Client {
         if let Some(protocol) = protocol {
             request.headers_mut().insert("sec-websocket-protocol", protocol.parse().unwrap());
         }
-        let (stream, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+        let no_delay = true;
+        let connecting = tokio_tungstenite::connect_async_with_config(request, None, no_delay);
+        let (stream, _) = connecting.await.unwrap();
         Client(stream)
     }
 

@@ -1,5 +1,7 @@
 //! From polling to WebSocket, with packets under way in both directions.
 
+use std::time::{Duration, Instant};
+
 use patera::{Config, Io, Reply, Socket};
 
 use crate::support::{Client, Polling, eventually, http, serve};
@@ -61,6 +63,28 @@ async fn nothing_is_lost_doubled_or_reordered_while_upgrading() {
 }
 
 #[tokio::test]
+async fn the_first_message_behind_the_upgrade_is_read_when_it_comes() {
+    let io = Io::new();
+    io.on("echo", async |n: u32| Reply(n));
+    let address = serve(&io).await;
+    let mut fastest = Duration::MAX;
+    for _ in 0..5 {
+        let polling = Polling::connect(address).await;
+        let mut websocket = probe(&polling).await;
+        websocket.send("2probe").await;
+        websocket.expect("3probe").await;
+        websocket.send("5").await;
+        eventually(|| io.sockets().iter().all(|socket| socket.transport().as_str() == "websocket")).await;
+        let sent = Instant::now();
+        websocket.send(r#"421["echo",1]"#).await;
+        websocket.expect("431[1]").await;
+        fastest = fastest.min(sent.elapsed());
+    }
+    // Not when the next timer of the upgrade fires, 100 ms after the last.
+    assert!(fastest < Duration::from_millis(40), "{fastest:?}");
+}
+
+#[tokio::test]
 async fn a_wrong_probe_is_closed_and_polling_goes_on() {
     let io = Io::new();
     io.on("echo", async |text: String| Reply(text));
@@ -77,7 +101,7 @@ async fn a_wrong_probe_is_closed_and_polling_goes_on() {
 #[tokio::test]
 async fn a_silent_probe_is_closed_after_upgrade_timeout() {
     let mut config = Config::default();
-    config.upgrade_timeout = std::time::Duration::from_millis(50);
+    config.upgrade_timeout = Duration::from_millis(50);
     let io = Io::with_config(config);
     io.on("echo", async |text: String| Reply(text));
     let polling = Polling::connect(serve(&io).await).await;

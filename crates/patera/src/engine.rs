@@ -302,6 +302,13 @@ impl Inbox {
         self.receivers.drain(..).for_each(Waker::wake);
     }
 
+    /// While it is full, taking a message out wakes the session's task. Seen and set under one lock, so that none is missed.
+    fn wake_reader_when_taken_from(&mut self, reader: &Waker, bytes_max: usize) {
+        if self.is_full(bytes_max) {
+            self.reader = Some(reader.clone());
+        }
+    }
+
     fn is_full(&self, bytes_max: usize) -> bool {
         self.messages.len() >= INBOX_MESSAGES_MAX || self.bytes > bytes_max
     }

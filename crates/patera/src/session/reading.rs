@@ -26,7 +26,7 @@ impl<A: Application> Session<A> {
         let Session { shared, engine, link, app, .. } = self;
         let Link::WebSocket(link) = link else { return };
         let scope = Scope { waker, shared, now };
-        let mut receiver = Receiver { engine, app, scope: &scope, dialect: link.dialect, end: None };
+        let mut receiver = Receiver { engine, app, scope: &scope, dialect: link.dialect, probing: false, end: None };
         let read_end = loop {
             if *budget == 0 || receiver.end.is_some() || receiver.app.is_full() {
                 break None;
@@ -52,11 +52,11 @@ impl<A: Application> Session<A> {
         }
     }
 
-    /// Reads the WebSocket that is about to take over; what comes behind its `5` is the session's already.
+    /// Reads the WebSocket that is about to take over, up to its `5`; what comes behind it is read when it has.
     pub(super) fn read_probe(&mut self, waker: &Waker, now: Instant, budget: &mut usize) {
         let Session { shared, engine, probe: Some(probe), app, .. } = self else { return };
         let scope = Scope { waker, shared, now };
-        let mut receiver = Receiver { engine, app, scope: &scope, dialect: probe.dialect, end: None };
+        let mut receiver = Receiver { engine, app, scope: &scope, dialect: probe.dialect, probing: true, end: None };
         let mut closed = None;
         while *budget > 0 && receiver.end.is_none() && receiver.engine.is_upgrading() {
             match probe.poll_read(&mut Context::from_waker(waker), budget, |event| receiver.handle_event(event)) {
@@ -132,6 +132,8 @@ struct Receiver<'a, A> {
     app: &'a mut A,
     scope: &'a Scope<'a>,
     dialect: Dialect,
+    /// Whether it is the WebSocket that is about to take over.
+    probing: bool,
     end: Option<DisconnectReason>,
 }
 
@@ -156,8 +158,13 @@ impl<A: Application> Receiver<'_, A> {
         if let Err(reason) = result {
             self.end = Some(reason);
         }
-        // A full application stops reading between two packets, not after the buffer.
-        if self.end.is_some() || self.app.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        // A full application stops reading between two packets, not after the buffer; so does a session that moves.
+        let moves = self.probing && !self.engine.is_upgrading();
+        if self.end.is_some() || moves || self.app.is_full() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 }
 

@@ -196,7 +196,9 @@ impl Application for Connection {
 
     fn handle_sent(&mut self, ack: PendingAck) {
         // Who has left meanwhile answers nothing: dropped, the acknowledgement fails at once.
-        if let Some(Some(_)) = self.sockets.get(ack.slot.index()) {
+        if let Some(Some(socket)) = self.sockets.get(ack.slot.index())
+            && socket.number == ack.number
+        {
             self.acks.insert(ack, self.io.core.config.pending_acks_max);
         }
     }

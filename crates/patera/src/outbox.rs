@@ -24,6 +24,8 @@ pub(crate) struct Item {
 /// Somebody who awaits an acknowledgement.
 pub(crate) struct PendingAck {
     pub(crate) slot: Slot,
+    /// Of the socket: a slot may be another's by the time the item is sent.
+    pub(crate) number: u64,
     pub(crate) id: u64,
     pub(crate) answer: oneshot::Sender<Result<OwnedArgs, AckError>>,
 }

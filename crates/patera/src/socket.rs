@@ -524,7 +524,7 @@ impl Emitter {
         let encode = |out: &mut Vec<u8>| encode::event(out, &inner.namespace.name, Some(id), event, args);
         let prepared = Prepared::packet(self.flags, encode).map_err(EmitError::from)?;
         let (answer, receiver) = oneshot::channel();
-        let ack = Some(Box::new(PendingAck { slot: inner.slot, id, answer }));
+        let ack = Some(Box::new(PendingAck { slot: inner.slot, number: inner.number, id, answer }));
         inner.push(Item { prepared, ack })?;
         Ok(receiver)
     }

@@ -60,6 +60,18 @@ async fn an_acknowledgement_awaited_by_a_socket_that_leaves_fails_at_once() {
 }
 
 #[tokio::test]
+async fn an_acknowledgement_is_not_awaited_from_the_next_socket_in_the_same_place() {
+    let io = Io::new();
+    let polling = Polling::connect(serve(&io).await).await;
+    let socket = io.sockets().remove(0);
+    let answer = socket.emit_with_ack::<u32>("question", ());
+    assert_eq!(polling.post("41\u{1e}40").await.brief(), (200, "ok"));
+    assert!(polling.get().await.body.starts_with(r#"420["question"]"#));
+    let answer = tokio::time::timeout(PATIENCE, answer).await.expect("not after the time for acknowledgements");
+    assert!(matches!(answer, Err(AckError::Disconnected)));
+}
+
+#[tokio::test]
 async fn handlers_registered_behind_the_end_are_not_kept() {
     let io = Io::new();
     let gate = Arc::new(Notify::new());

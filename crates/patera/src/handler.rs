@@ -37,6 +37,21 @@ impl<'a, 'p> EventContext<'a, 'p> {
         self
     }
 
+    /// The socket that got the event.
+    pub fn socket(&self) -> &Socket {
+        self.socket
+    }
+
+    /// Takes the next argument, for a [`FromEvent`] of your own.
+    ///
+    /// # Errors
+    /// It is missing or of another type.
+    pub fn argument<T: DeserializeOwned>(&mut self) -> Result<T, CallError> {
+        let index = self.next;
+        self.next += 1;
+        self.args.decode(index).map_err(CallError::Argument)
+    }
+
     fn ack_target(&self) -> Option<AckTarget> {
         self.ack.map(|id| AckTarget::new(self.socket, id))
     }
@@ -88,9 +103,7 @@ pub trait FromEvent: Sized {
 
 impl<T: DeserializeOwned> FromEvent for T {
     fn from_event(event: &mut EventContext<'_, '_>) -> Result<Self, CallError> {
-        let index = event.next;
-        event.next += 1;
-        event.args.decode(index).map_err(CallError::Argument)
+        event.argument()
     }
 }
 
@@ -267,6 +280,9 @@ impl fmt::Display for Failure {
 /// An async function or closure of up to 12 parameters, each [`FromEvent`].
 ///
 /// It is cloned for each call, captures too: capture an `Arc`, not what it holds.
+///
+/// Bytes are `bytes::Bytes` (or `serde_bytes`) anywhere inside an argument's type, except inside `#[serde(untagged)]` and
+/// `#[serde(flatten)]`, where serde does not tell what it is looking for: take a [`Value`] there.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler",
     note = "a handler is an async function or closure that is `Clone + Send + Sync + 'static`, whose future is `Send` and whose parameters are `Socket`, `Io`, `State<T>`, `Ack<T>`, `Rest` or implement `serde::Deserialize`"

@@ -23,7 +23,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`io`](Io), [`namespace`](Namespace), [`socket`](Socket), [`broadcast`](Broadcast) | the API |
+//! | [`io`](Io), [`namespace`](Namespace), [`socket`](Socket), [`emitter`](Emitter), [`broadcast`](Broadcast) | the API |
 //! | [`handler`](Handler), `dispatch`, `tasks` | handlers: their parameters, when they start, those that wait |
 //! | [`config`](Config), [`error`](Error), [`stats`](Stats) | options and limits, what goes wrong, counters |
 //! | `connection`, `native`, [`engine`] | what a session carries: Socket.IO, a plain WebSocket, a user's own protocol |
@@ -38,6 +38,7 @@ mod config;
 mod connection;
 mod core;
 mod dispatch;
+mod emitter;
 pub mod engine;
 mod error;
 mod handler;
@@ -64,6 +65,7 @@ pub use patera_protocol::socketio::{ArgumentError, ConnectionConfig, EncodeError
 
 pub use crate::broadcast::Broadcast;
 pub use crate::config::{Config, OutboxPolicy};
+pub use crate::emitter::{Acknowledgement, Emitter};
 pub use crate::error::{AckError, DisconnectReason, EmitError, Error, JoinError, Result};
 pub use crate::handler::{
     Ack, CallError, EventContext, Failure, FromEvent, Handler, IntoDecision, IntoReply, Reply, Rest, State,
@@ -73,5 +75,5 @@ pub use crate::http::{Body, Cookie, Cors, CorsOrigin, Layer, NoBody, NotFound, R
 pub use crate::io::Io;
 pub use crate::namespace::Namespace;
 pub use crate::rooms::IntoRooms;
-pub use crate::socket::{Acknowledgement, Emitter, Socket};
+pub use crate::socket::Socket;
 pub use crate::stats::Stats;

@@ -2,13 +2,9 @@
 
 use std::any::Any;
 use std::collections::{HashMap, HashSet};
-use std::future::Future;
-use std::marker::PhantomData;
 use std::mem;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -16,16 +12,16 @@ use patera_protocol::engineio::Transport;
 use patera_protocol::socketio::{OwnedArgs, Slot, Value, encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::oneshot;
 
 use crate::broadcast::Broadcast;
 use crate::core::Shared;
-use crate::error::{AckError, DisconnectReason, EmitError, JoinError};
+use crate::emitter::{Acknowledgement, Emitter};
+use crate::error::{DisconnectReason, EmitError, JoinError};
 use crate::handler::{Failure, Handler, IntoReply, event_handler};
 use crate::handshake::Handshake;
 use crate::io::{Io, IoInner};
 use crate::namespace::{Handlers, Namespace, NamespaceInner};
-use crate::outbox::{Command, Item, PendingAck};
+use crate::outbox::{Command, Item};
 use crate::prepared::{Flags, Prepared};
 use crate::rooms::IntoRooms;
 use crate::sid::socket_id;
@@ -407,7 +403,7 @@ impl Socket {
     }
 
     fn emitter(&self) -> Emitter {
-        Emitter { socket: self.clone(), flags: Flags::default(), timeout: self.0.session.core.config.ack_timeout }
+        Emitter::new(self.clone())
     }
 
     pub(crate) fn acknowledge(&self, id: u64, answer: &impl Serialize) {
@@ -436,118 +432,5 @@ impl Eq for Socket {}
 impl std::fmt::Debug for Socket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Socket").field("id", &self.0.id).field("namespace", &self.0.namespace.name).finish()
-    }
-}
-
-/// How to emit to one socket, put together step by step: `socket.timeout(limit).emit_with_ack("ready?", ())`.
-#[derive(Clone, Debug)]
-#[must_use = "nothing is sent before `emit`"]
-pub struct Emitter {
-    socket: Socket,
-    flags: Flags,
-    timeout: Duration,
-}
-
-impl Emitter {
-    /// Waits so long for acknowledgements.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// Drops the event where the transport is not ready, instead of keeping it.
-    pub fn volatile(mut self) -> Self {
-        self.flags.volatile = true;
-        self
-    }
-
-    /// Whether the event may be compressed, where compression is on. Default true.
-    pub fn compress(mut self, compress: bool) -> Self {
-        self.flags.compress = compress;
-        self
-    }
-
-    /// To the sockets of rooms, without this one, with these flags.
-    pub fn to(&self, rooms: impl IntoRooms) -> Broadcast {
-        self.broadcast().to(rooms)
-    }
-
-    /// To every socket of the namespace but this one, with these flags.
-    pub fn broadcast(&self) -> Broadcast {
-        self.socket.broadcast().with_flags(self.flags)
-    }
-
-    /// See [`Socket::emit`].
-    pub fn emit(&self, event: &str, args: impl Serialize) {
-        if let Err(error) = self.try_emit(event, args) {
-            self.socket.0.namespace.dropped(event, &error);
-        }
-    }
-
-    /// See [`Socket::try_emit`].
-    ///
-    /// # Errors
-    /// See [`EmitError`].
-    pub fn try_emit(&self, event: &str, args: impl Serialize) -> Result<(), EmitError> {
-        let name = &self.socket.0.namespace.name;
-        let prepared = Prepared::packet(self.flags, |out| encode::event(out, name, None, event, &args))?;
-        self.socket.0.push(Item { prepared, ack: None })
-    }
-
-    /// See [`Socket::emit_with_ack`].
-    ///
-    /// # Errors
-    /// See [`AckError`].
-    ///
-    /// # Cancel safety
-    /// The event is emitted by the call, not by the first poll. Dropped before it resolves, the answer is forgotten.
-    pub fn emit_with_ack<T: DeserializeOwned>(&self, event: &str, args: impl Serialize) -> Acknowledgement<T> {
-        let sent = self.send_with_ack(event, &args);
-        let timeout = self.timeout;
-        let answer = async move {
-            match tokio::time::timeout(timeout, sent?).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(_)) => Err(AckError::Disconnected),
-                Err(_) => Err(AckError::Timeout),
-            }
-        };
-        Acknowledgement { answer: Box::pin(answer), wanted: PhantomData }
-    }
-
-    fn send_with_ack(
-        &self,
-        event: &str,
-        args: &impl Serialize,
-    ) -> Result<oneshot::Receiver<Result<OwnedArgs, AckError>>, AckError> {
-        let inner = &self.socket.0;
-        let id = inner.namespace.next_ack_id();
-        let encode = |out: &mut Vec<u8>| encode::event(out, &inner.namespace.name, Some(id), event, args);
-        let prepared = Prepared::packet(self.flags, encode).map_err(EmitError::from)?;
-        let (answer, receiver) = oneshot::channel();
-        let ack = Some(Box::new(PendingAck { slot: inner.slot, number: inner.number, id, answer }));
-        inner.push(Item { prepared, ack })?;
-        Ok(receiver)
-    }
-}
-
-/// A client's answer on its way: see [`Socket::emit_with_ack`].
-#[must_use = "the event is sent, but the answer is only seen by who awaits it"]
-pub struct Acknowledgement<T> {
-    answer: Pin<Box<dyn Future<Output = Result<OwnedArgs, AckError>> + Send>>,
-    wanted: PhantomData<fn() -> T>,
-}
-
-impl<T: DeserializeOwned> Future for Acknowledgement<T> {
-    type Output = Result<T, AckError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = ready!(self.answer.as_mut().poll(cx));
-        Poll::Ready(answer.and_then(|answer| answer.decode_answer().map_err(AckError::Answer)))
-    }
-}
-
-impl<T> std::fmt::Debug for Acknowledgement<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Acknowledgement").finish_non_exhaustive()
     }
 }

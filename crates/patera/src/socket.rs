@@ -281,7 +281,7 @@ impl Socket {
     /// The answer `T`: a tuple takes all its arguments, `()` none, anything else the first.
     ///
     /// # Errors
-    /// See [`AckError`].
+    /// See [`AckError`](crate::AckError).
     ///
     /// # Cancel safety
     /// The event is emitted by the call, not by the first poll. Dropped before it resolves, the answer is forgotten.

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use patera::{Ack, AckError, Io, Reply, Result, Socket};
+use tokio::net::TcpListener;
 
 async fn load(id: u32) -> Result<Reply<String>> {
     if id == 0 {
@@ -34,7 +35,9 @@ async fn main() -> Result {
             Err(error) => println!("{} does not say: {error}", socket.id()),
         }
     });
-    println!("listening on http://127.0.0.1:3000/socket.io/");
-    io.listen("127.0.0.1:3000").await?;
+    let port = std::env::var("PORT").unwrap_or("3000".to_owned());
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
+    println!("listening on http://{}/socket.io/", listener.local_addr()?);
+    io.serve(listener).await?;
     Ok(())
 }

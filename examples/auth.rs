@@ -5,6 +5,7 @@
 
 use patera::{Error, Io, Reply, Result, Socket, Value};
 use serde::Deserialize;
+use tokio::net::TcpListener;
 
 /// What clients send as `auth`. Anything missing is `None`, not an error.
 #[derive(Deserialize)]
@@ -39,7 +40,9 @@ async fn main() -> Result {
     io.on("tell", async |socket: Socket, user: String, text: String| {
         socket.to(format!("user:{user}")).emit("told", text);
     });
-    println!("listening on http://127.0.0.1:3000/socket.io/");
-    io.listen("127.0.0.1:3000").await?;
+    let port = std::env::var("PORT").unwrap_or("3000".to_owned());
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
+    println!("listening on http://{}/socket.io/", listener.local_addr()?);
+    io.serve(listener).await?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
 use patera::{Io, Socket};
+use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> patera::Result {
@@ -23,8 +24,9 @@ async fn main() -> patera::Result {
         .layer(io.layer())
         .with_state(io.clone());
 
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-    println!("listening on http://127.0.0.1:3000/");
+    let port = std::env::var("PORT").unwrap_or("3000".to_owned());
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
+    println!("listening on http://{}/", listener.local_addr()?);
     // Upgraded connections are not waited for by axum: the server says goodbye to them itself.
     let goodbye = async move {
         let _ = tokio::signal::ctrl_c().await;

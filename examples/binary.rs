@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use patera::{Io, Reply, Result, Socket, Value};
 use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
 
 #[derive(Serialize, Deserialize)]
 struct File {
@@ -23,7 +24,9 @@ async fn main() -> Result {
     });
     // Where the shape is not known, `Value` holds JSON and bytes.
     io.on("echo", async |value: Value| Reply(value));
-    println!("listening on http://127.0.0.1:3000/socket.io/");
-    io.listen("127.0.0.1:3000").await?;
+    let port = std::env::var("PORT").unwrap_or("3000".to_owned());
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
+    println!("listening on http://{}/socket.io/", listener.local_addr()?);
+    io.serve(listener).await?;
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use patera::{Io, Socket, State};
 use serde::Serialize;
+use tokio::net::TcpListener;
 
 /// How many have told their name. In an `Arc`, since state is cloned for each call.
 #[derive(Clone, Default)]
@@ -65,7 +66,9 @@ async fn main() -> patera::Result {
         }
     });
     io.on_disconnect(leave);
-    println!("listening on http://127.0.0.1:3000/socket.io/");
-    io.listen("127.0.0.1:3000").await?;
+    let port = std::env::var("PORT").unwrap_or("3000".to_owned());
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
+    println!("listening on http://{}/socket.io/", listener.local_addr()?);
+    io.serve(listener).await?;
     Ok(())
 }

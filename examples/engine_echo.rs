@@ -4,6 +4,7 @@
 //! `new Socket("ws://127.0.0.1:3000")`, `send("hello")`.
 
 use patera::engine::{Engine, Session};
+use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> patera::Result {
@@ -14,7 +15,9 @@ async fn main() -> patera::Result {
         }
         println!("{} has left: {:?}", session.id(), session.close_reason());
     });
-    println!("listening on http://127.0.0.1:3000/engine.io/");
-    engine.listen("127.0.0.1:3000").await?;
+    let port = std::env::var("PORT").unwrap_or("3000".to_owned());
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
+    println!("listening on http://{}/engine.io/", listener.local_addr()?);
+    engine.serve(listener).await?;
     Ok(())
 }

@@ -9,6 +9,7 @@
 //! ```
 
 use patera::{Io, Reply, Result, Socket, Value};
+use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> Result {
@@ -25,7 +26,10 @@ async fn main() -> Result {
     // Without the subprotocol every text or binary message is the event `message`.
     io.on("message", async |socket: Socket, message: Value| socket.emit("message", message));
     io.native("/ws");
-    println!("listening on ws://127.0.0.1:3000/ws and http://127.0.0.1:3000/socket.io/");
-    io.listen("127.0.0.1:3000").await?;
+    let port = std::env::var("PORT").unwrap_or("3000".to_owned());
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
+    let address = listener.local_addr()?;
+    println!("listening on ws://{address}/ws and http://{address}/socket.io/");
+    io.serve(listener).await?;
     Ok(())
 }

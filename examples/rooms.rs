@@ -4,6 +4,7 @@
 //! `emit("open", "doc-1")`, `emit("edit", "doc-1", "a change")`.
 
 use patera::{Io, Reply, Result, Socket};
+use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> Result {
@@ -22,7 +23,9 @@ async fn main() -> Result {
         socket.leave(&doc);
         socket.to(&doc).emit("closed", (&doc, socket.id()));
     });
-    println!("listening on http://127.0.0.1:3000/socket.io/, namespace /docs");
-    io.listen("127.0.0.1:3000").await?;
+    let port = std::env::var("PORT").unwrap_or("3000".to_owned());
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
+    println!("listening on http://{}/socket.io/, namespace /docs", listener.local_addr()?);
+    io.serve(listener).await?;
     Ok(())
 }

@@ -73,13 +73,15 @@ pub(crate) async fn run(options: &Options) -> Result<(), Error> {
     let Options { host, port, .. } = *options;
     let listener = TcpListener::bind((host, port)).await.map_err(|source| Error::Listen { host, port, source })?;
     let address = listener.local_addr().map_err(Error::Serve)?;
+    // Before the address is told: who reads it may ask for the end at once.
+    let end = signal();
     let app = Router::new().merge(page::router()).route("/healthz", get(async || "ok"));
     println!("patera {} serves http://{address}/", env!("CARGO_PKG_VERSION"));
     println!("  the page        http://{address}/          open it in two tabs");
     println!("  Socket.IO       http://{address}{}/", options.path.trim_end_matches('/'));
     println!("  plain WebSocket ws://{address}/ws          subprotocol patera.json, or none");
     let push = tokio::spawn(demo::push(io.clone()));
-    let (served, ()) = tokio::join!(io.serve_with(listener, app), drain(&io));
+    let (served, ()) = tokio::join!(io.serve_with(listener, app), drain(&io, end));
     push.abort();
     served.map_err(Error::Serve)
 }
@@ -98,13 +100,14 @@ fn config(options: &Options) -> Result<Config, Error> {
     Ok(config)
 }
 
-/// Waits for a signal, then says goodbye to every client; a second signal ends the process at once.
-async fn drain(io: &Io) {
-    signal().await;
+/// Waits for the end to be asked for, then says goodbye to every client; a second signal ends the process at once.
+async fn drain(io: &Io, end: impl Future<Output = ()>) {
+    end.await;
+    let again = signal();
     let sessions = io.stats().sessions;
     info!(sessions, "closing; once more ends at once");
     tokio::spawn(async {
-        signal().await;
+        again.await;
         warn!("ended at once");
         std::process::exit(130);
     });
@@ -112,16 +115,17 @@ async fn drain(io: &Io) {
     info!("closed");
 }
 
+/// Ctrl-C or SIGTERM, from this call on.
 #[cfg(unix)]
-fn signal() -> impl Future<Output = ()> {
+fn signal() -> impl Future<Output = ()> + Send + 'static {
     use tokio::signal::unix::{SignalKind, signal};
-    let terminate = signal(SignalKind::terminate());
+    let both = signal(SignalKind::interrupt()).and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)));
     async move {
-        match terminate {
-            Ok(mut terminate) => {
+        match both {
+            Ok((mut interrupt, mut terminate)) => {
                 tokio::select! {
+                    _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
-                    _ = tokio::signal::ctrl_c() => {}
                 }
             }
             Err(_) => wait_for_ctrl_c().await,
@@ -130,7 +134,7 @@ fn signal() -> impl Future<Output = ()> {
 }
 
 #[cfg(not(unix))]
-fn signal() -> impl Future<Output = ()> {
+fn signal() -> impl Future<Output = ()> + Send + 'static {
     wait_for_ctrl_c()
 }
 

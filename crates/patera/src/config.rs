@@ -157,6 +157,27 @@ impl Default for Config {
 }
 
 impl Config {
+    /// `Duration::MAX` stands for never; a year is as good, and can be added to any instant.
+    pub(crate) fn bound_durations(&mut self) {
+        let year = Duration::from_secs(365 * 24 * 60 * 60);
+        let durations = [
+            &mut self.ping_interval,
+            &mut self.ping_timeout,
+            &mut self.upgrade_timeout,
+            &mut self.connect_timeout,
+            &mut self.outbox_stall_timeout,
+            &mut self.ack_timeout,
+            &mut self.protocol.attachments_timeout,
+            &mut self.body_timeout,
+            &mut self.header_timeout,
+            &mut self.close_timeout,
+            &mut self.drain,
+        ];
+        for duration in durations {
+            *duration = year.min(*duration);
+        }
+    }
+
     /// Decides whether a client may open a session; called once per handshake, polling or WebSocket, before anything of it is kept.
     ///
     /// # Errors

@@ -138,6 +138,13 @@ impl Connection {
     }
 }
 
+impl Drop for Connection {
+    /// A session whose task is torn down without its end (a runtime that stops) leaves no socket in a room.
+    fn drop(&mut self) {
+        self.sockets.iter().flatten().for_each(dispatch::forget);
+    }
+}
+
 /// What changes which sockets there are, and so cannot be done while the packet is borrowed.
 enum Step {
     Done(Result<(), DisconnectReason>),

@@ -30,7 +30,8 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(config: Config) -> Self {
+    pub(crate) fn new(mut config: Config) -> Self {
+        config.bound_durations();
         let engine = SessionConfig {
             ping_interval: config.ping_interval,
             ping_timeout: config.ping_timeout,

@@ -108,6 +108,18 @@ pub(crate) fn disconnect(
     result
 }
 
+/// Takes a socket out of its namespace without a word to its handlers.
+pub(crate) fn forget(socket: &Arc<SocketInner>) {
+    let was_let_in = socket.was_let_in();
+    if socket.set_disconnected() {
+        socket.namespace.rooms.remove(socket);
+        socket.clear();
+        if was_let_in {
+            uncount(&socket.session.core.counters.sockets, 1);
+        }
+    }
+}
+
 /// Calls a handler and polls it once. Arguments that do not fit are reported, to the client too; a panic ends the connection.
 fn start(
     handler: &Arc<dyn EventHandler>,

@@ -273,8 +273,8 @@ impl Application for NativeConnection {
         let query: Map<String, Value> =
             scope.shared.handshake.query().into_iter().map(|(name, value)| (name, value.into())).collect();
         let connect = Packet { text: format!("0{}{}", self.prefix(), Value::from(query)), attachments: Vec::new() };
-        if self.feed(&connect, scope).is_err() {
-            scope.shared.outbox.command(Command::Close { reason: DisconnectReason::ForcedClose, flush: true });
+        if let Err(reason) = self.feed(&connect, scope) {
+            scope.shared.outbox.command(Command::Close { reason, flush: true });
         }
         self.close_if_left(scope);
     }

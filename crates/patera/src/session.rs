@@ -114,8 +114,9 @@ impl<A: Application> Session<A> {
         loop {
             let now = tokio::time::Instant::now().into_std();
             self.handle_commands(waker, now);
-            self.handle_timeouts(waker, now);
+            // First: the pong of a client that was not read is no missing one.
             self.rest_or_resume(now);
+            self.handle_timeouts(waker, now);
             if !self.resting {
                 self.read(waker, now, budget);
             }
@@ -134,6 +135,8 @@ impl<A: Application> Session<A> {
                 return Poll::Ready(());
             }
             let idle = self.write(waker, now);
+            // Writing to a probe may have shown that it is gone.
+            let unread = unread || self.handle_engine_events();
             if *budget == 0 && self.ending.is_none() {
                 waker.wake_by_ref();
                 return Poll::Pending;

@@ -42,8 +42,7 @@ impl<A: Application> Session<A> {
         }
         match read_end {
             None => {}
-            Some(ReadEnd::Gone { error: false }) => self.end(DisconnectReason::TransportClose, Farewell::None),
-            Some(ReadEnd::Gone { error: true }) => self.end(DisconnectReason::TransportError, Farewell::None),
+            Some(ReadEnd::Gone) => self.end(DisconnectReason::TransportClose, Farewell::None),
             Some(ReadEnd::Closed) => self.end(DisconnectReason::TransportClose, Farewell::Now),
             Some(ReadEnd::Protocol(error)) => {
                 trace!(debug, "patera::engine", "WebSocket violated", sid = %self.shared.sid, error = %error);
@@ -73,8 +72,7 @@ impl<A: Application> Session<A> {
         }
         let error = match closed {
             None => return,
-            Some(ReadEnd::Gone { error }) => error,
-            Some(ReadEnd::Closed) => false,
+            Some(ReadEnd::Gone | ReadEnd::Closed) => false,
             Some(ReadEnd::Protocol(_)) => true,
         };
         self.write_farewell_to_probe(waker, now);

@@ -77,6 +77,8 @@ impl PollingLink {
     pub(crate) fn push_control(&mut self, packet: Packet<'static>) {
         match packet {
             Packet::Noop => self.release = self.get.is_some(),
+            // One ping says as much as two.
+            packet if self.control.contains(&packet) => {}
             packet => self.control.push(packet),
         }
     }

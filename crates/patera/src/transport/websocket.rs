@@ -48,8 +48,8 @@ struct Unsent {
 
 /// Why reading ended.
 pub(crate) enum ReadEnd {
-    /// The stream ended or broke.
-    Gone { error: bool },
+    /// The stream ended or broke, which is the same to the official server: `transport close`.
+    Gone,
     /// A close frame came; ours is owed.
     Closed,
     /// The peer broke RFC 6455; a close frame is owed.
@@ -83,9 +83,8 @@ impl WebSocketLink {
         let mut buffer = ReadBuffer::take();
         let count = if self.unread.is_empty() {
             match ready!(self.stream.poll_read(cx, &mut buffer)) {
-                Ok(0) => return Poll::Ready(Err(ReadEnd::Gone { error: false })),
+                Ok(0) | Err(_) => return Poll::Ready(Err(ReadEnd::Gone)),
                 Ok(count) => count,
-                Err(_) => return Poll::Ready(Err(ReadEnd::Gone { error: true })),
             }
         } else {
             let count = self.unread.len().min(buffer.len());

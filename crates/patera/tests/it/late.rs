@@ -113,3 +113,18 @@ async fn a_panic_in_the_error_hook_leaves_no_socket_behind() {
     }
     eventually(|| io.sockets().is_empty()).await;
 }
+
+#[tokio::test]
+async fn timeouts_of_never_are_taken() {
+    let mut config = Config::default();
+    config.ping_interval = std::time::Duration::MAX;
+    config.connect_timeout = std::time::Duration::MAX;
+    config.ack_timeout = std::time::Duration::MAX;
+    let io = Io::with_config(config);
+    io.on("ask", async |socket: Socket| socket.emit("answered", socket.emit_with_ack::<u8>("?", ()).await.unwrap()));
+    let (mut client, _) = Client::connect(serve(&io).await).await;
+    client.send(r#"42["ask"]"#).await;
+    client.expect(r#"420["?"]"#).await;
+    client.send("430[7]").await;
+    client.expect(r#"42["answered",7]"#).await;
+}

@@ -25,8 +25,8 @@ use patera_protocol::engineio::Message;
 use patera_protocol::socketio::Slot;
 use patera_websocket::{Opcode, server_frame};
 use serde::Deserialize;
-use serde_json::value::{RawValue, to_raw_value};
-use serde_json::{Map, Value, json};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use crate::connection::Connection;
 use crate::error::DisconnectReason;
@@ -93,14 +93,17 @@ impl Packet {
     /// # Errors
     /// It is no such JSON.
     fn from_json(text: &str, prefix: &str) -> serde_json::Result<Self> {
+        if !text.trim_start().starts_with('{') {
+            // serde would take an array for the fields in order.
+            return Err(serde::de::Error::custom("not an object"));
+        }
         let incoming: Incoming<'_> = serde_json::from_str(text)?;
         let args = incoming.args.map_or("[]", RawValue::get);
-        let (args, attachments) =
-            if args.contains("base64") { take_bytes(args)? } else { (Cow::Borrowed(args), Vec::new()) };
+        let (args, attachments) = take_bytes(args);
         let ack = incoming.ack.map(|id| id.to_string()).unwrap_or_default();
         let array = match &incoming.event {
             Some(name) => with_first(&serde_json::to_string(name)?, &args),
-            None => args.into_owned(),
+            None => args,
         };
         let kind = match (&incoming.event, attachments.len()) {
             (Some(_), 0) => "2".to_owned(),
@@ -133,37 +136,84 @@ fn with_first(first: &str, array: &str) -> String {
     format!("[{first}{comma}{rest}")
 }
 
-/// Makes attachments of all `{"base64": …}`.
-fn take_bytes(args: &str) -> serde_json::Result<(Cow<'_, str>, Vec<Bytes>)> {
-    let mut args: Value = serde_json::from_str(args)?;
+/// `{"base64":"AQID"}` and no more.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Base64<'a> {
+    #[serde(borrow)]
+    base64: Cow<'a, str>,
+}
+
+/// `{"_placeholder":true,"num":0}` and no more.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Placeholder {
+    #[serde(rename = "_placeholder")]
+    is_placeholder: bool,
+    num: usize,
+}
+
+impl Placeholder {
+    fn resolve<'a>(&self, attachments: &'a [Bytes]) -> Option<&'a Bytes> {
+        attachments.get(self.num).filter(|_| self.is_placeholder)
+    }
+}
+
+/// Makes attachments of all `{"base64": …}`; what is no base64 stays.
+fn take_bytes(args: &str) -> (String, Vec<Bytes>) {
     let mut attachments = Vec::new();
-    replace_objects(&mut args, &mut |object| {
-        let data = STANDARD.decode(object.get("base64")?.as_str()?).ok().filter(|_| object.len() == 1)?;
-        attachments.push(Bytes::from(data));
-        Some(json!({"_placeholder": true, "num": attachments.len() - 1}))
+    let args = replace_objects(args, |object: Base64<'_>| {
+        attachments.push(Bytes::from(STANDARD.decode(object.base64.as_bytes()).ok()?));
+        Some(format!(r#"{{"_placeholder":true,"num":{}}}"#, attachments.len() - 1))
     });
-    Ok((args.to_string().into(), attachments))
+    (args, attachments)
 }
 
 /// Puts `{"base64": …}` where placeholders stand.
-fn put_bytes(value: &mut Value, attachments: &[Bytes]) {
-    replace_objects(value, &mut |object| {
-        let placeholder = object.get("_placeholder")? == &Value::Bool(true) && object.len() == 2;
-        let num = usize::try_from(object.get("num")?.as_u64()?).ok().filter(|_| placeholder)?;
-        Some(json!({"base64": STANDARD.encode(attachments.get(num)?)}))
-    });
+fn put_bytes(argument: &str, attachments: &[Bytes]) -> String {
+    replace_objects(argument, |object: Placeholder| {
+        Some(format!(r#"{{"base64":"{}"}}"#, STANDARD.encode(object.resolve(attachments)?)))
+    })
 }
 
-/// Visits every object, outermost first; serde_json's own limit bounds the depth.
-fn replace_objects(value: &mut Value, replace: &mut impl FnMut(&Map<String, Value>) -> Option<Value>) {
-    match value {
-        Value::Object(object) => match replace(object) {
-            Some(replacement) => *value = replacement,
-            None => object.values_mut().for_each(|value| replace_objects(value, replace)),
-        },
-        Value::Array(values) => values.iter_mut().for_each(|value| replace_objects(value, replace)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+/// Replaces every object that is a `T` and that `replace` takes, outermost first. All else stays byte for byte: values
+/// would lose the order of keys and the digits of large numbers. `json` is valid, however deep.
+fn replace_objects<'a, T: Deserialize<'a>>(json: &'a str, mut replace: impl FnMut(T) -> Option<String>) -> String {
+    let mut replaced = String::with_capacity(json.len());
+    let (mut at, mut copied) = (0, 0);
+    while let Some(found) = json[at..].find(['"', '{']) {
+        at += found;
+        if json.as_bytes()[at] == b'"' {
+            at = string_end(json, at);
+            continue;
+        }
+        let mut objects = serde_json::Deserializer::from_str(&json[at..]).into_iter::<T>();
+        match objects.next().and_then(Result::ok).and_then(&mut replace) {
+            Some(replacement) => {
+                replaced.push_str(&json[copied..at]);
+                replaced.push_str(&replacement);
+                at += objects.byte_offset();
+                copied = at;
+            }
+            None => at += 1,
+        }
     }
+    replaced.push_str(&json[copied..]);
+    replaced
+}
+
+/// Behind the string that begins at `start`.
+fn string_end(json: &str, start: usize) -> usize {
+    let mut at = start + 1;
+    while let Some(found) = json[at..].find(['"', '\\']) {
+        at += found + 1;
+        if json.as_bytes()[at - 1] == b'"' {
+            return at;
+        }
+        // What is escaped is one ASCII character, at least as far as it matters here.
+        at += 1;
+    }
+    json.len()
 }
 
 /// The frames a packet is to plain WebSockets.
@@ -190,7 +240,7 @@ impl Forms {
 /// A packet of ours, taken apart.
 struct Outgoing<'a> {
     event: Option<Cow<'a, str>>,
-    args: Vec<Cow<'a, RawValue>>,
+    args: Vec<&'a RawValue>,
     ack: Option<&'a str>,
     attachments: &'a [Bytes],
 }
@@ -206,17 +256,14 @@ impl<'a> Outgoing<'a> {
         let ack = (!id.is_empty()).then_some(id);
         let packet = |event, args| Some(Outgoing { event, args, ack, attachments });
         match kind {
-            "0" => packet(Some("connect".into()), vec![Cow::Borrowed(serde_json::from_str(json).ok()?)]),
-            "4" => packet(Some("connect_error".into()), vec![Cow::Borrowed(serde_json::from_str(json).ok()?)]),
+            "0" => packet(Some("connect".into()), vec![serde_json::from_str(json).ok()?]),
+            "4" => packet(Some("connect_error".into()), vec![serde_json::from_str(json).ok()?]),
             "2" | "5" => {
                 let mut array: Vec<&RawValue> = serde_json::from_str(json).ok()?;
                 let name: Cow<'_, str> = serde_json::from_str::<String>(array.remove(0).get()).ok()?.into();
-                packet(Some(name), array.into_iter().map(Cow::Borrowed).collect())
+                packet(Some(name), array)
             }
-            "3" | "6" => {
-                let array: Vec<&RawValue> = serde_json::from_str(json).ok()?;
-                packet(None, array.into_iter().map(Cow::Borrowed).collect())
-            }
+            "3" | "6" => packet(None, serde_json::from_str(json).ok()?),
             _ => None,
         }
     }
@@ -226,22 +273,13 @@ impl<'a> Outgoing<'a> {
         if let Some(event) = &self.event {
             text.push_str(&format!(r#""event":{},"#, Value::from(event.as_ref())));
         }
-        let args: Vec<Cow<'_, str>> = self.args.iter().map(|arg| self.argument(arg)).collect();
+        let args: Vec<String> = self.args.iter().map(|arg| put_bytes(arg.get(), self.attachments)).collect();
         text.push_str(&format!(r#""args":[{}]"#, args.join(",")));
         if let Some(ack) = self.ack {
             text.push_str(&format!(r#","ack":{ack}"#));
         }
         text.push('}');
         text
-    }
-
-    fn argument<'b>(&self, raw: &'b RawValue) -> Cow<'b, str> {
-        if self.attachments.is_empty() {
-            return raw.get().into();
-        }
-        let Ok(mut value) = serde_json::from_str::<Value>(raw.get()) else { return raw.get().into() };
-        put_bytes(&mut value, self.attachments);
-        to_raw_value(&value).map_or_else(|_| raw.get().into(), |value| value.get().to_owned().into())
     }
 
     /// `message` with one string or bytes, and nobody waits for an answer: just that.
@@ -258,11 +296,10 @@ impl<'a> Outgoing<'a> {
                 let text: String = serde_json::from_str(argument.get()).ok()?;
                 Some(server_frame(Opcode::Text, text.as_bytes()))
             }
-            [data] if argument.get().contains("_placeholder") => {
-                let object: Map<String, Value> = serde_json::from_str(argument.get()).ok()?;
-                (object.len() == 2).then(|| server_frame(Opcode::Binary, data))
+            attachments => {
+                let object: Placeholder = serde_json::from_str(argument.get()).ok()?;
+                Some(server_frame(Opcode::Binary, object.resolve(attachments)?))
             }
-            _ => None,
         }
     }
 }
@@ -330,5 +367,165 @@ impl Application for NativeConnection {
 
     fn poll_closed(&mut self, scope: &Scope<'_>) -> Poll<()> {
         self.connection.poll_closed(scope)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prepared::Flags;
+
+    fn check_in(json: &str, packet: &str, attachments: &[&[u8]]) {
+        let got = Packet::from_json(json, "/n,").unwrap();
+        assert_eq!((&*got.text, &got.attachments[..]), (packet, &owned(attachments)[..]), "{json}");
+    }
+
+    #[test]
+    fn json_that_comes_is_a_packet() {
+        for (json, packet) in [
+            (r#"{"event":"chat","args":["hello",1]}"#, r#"2/n,["chat","hello",1]"#),
+            (r#"{"event":"chat"}"#, r#"2/n,["chat"]"#),
+            (r#"{"event":"chat","args":null}"#, r#"2/n,["chat"]"#),
+            (r#"{"args":[ ],"event":"chat"}"#, r#"2/n,["chat"]"#),
+            (r#"{"event":"chat","args":[1],"ack":7,"more":{}}"#, r#"2/n,7["chat",1]"#),
+            (r#"{"event":"a\"\u0062\n","args":[1]}"#, r#"2/n,["a\"b\n",1]"#),
+            (r#"{"ack":0,"args":["ok"]}"#, r#"3/n,0["ok"]"#),
+            (r#"{"ack":9007199254740991}"#, r#"3/n,9007199254740991[]"#),
+        ] {
+            check_in(json, packet, &[]);
+        }
+        for bad in ["", r#"["e",[1],2]"#, "{}x", r#"{"event":1}"#, r#"{"ack":-1}"#, r#"{"ack":1.5}"#, r#"{"ack":"1"}"#]
+        {
+            assert!(Packet::from_json(bad, "").is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn base64_that_comes_is_an_attachment() {
+        check_in(
+            r#"{"event":"e","args":[{"base64":"AQID"},[{"a":{ "base64" : "" }}]],"ack":1}"#,
+            r#"52-/n,1["e",{"_placeholder":true,"num":0},[{"a":{"_placeholder":true,"num":1}}]]"#,
+            &[&[1, 2, 3], &[]],
+        );
+        check_in(
+            r#"{"ack":2,"args":[{"\u0062ase64":"\/w=="}]}"#,
+            r#"61-/n,2[{"_placeholder":true,"num":0}]"#,
+            &[&[255]],
+        );
+    }
+
+    #[test]
+    fn what_is_no_base64_stays_as_it_is() {
+        for args in [
+            r#"[{"base64":"no base64"}]"#,
+            r#"[{"base64":"AQID="}]"#,
+            r#"[{"base64":7},{"base64":{"base64":null}}]"#,
+            r#"[{"base64":"AQID","more":1}]"#,
+            r#"[{"base64":"AQID","base64":"AQID"}]"#,
+            r#"["{\"base64\":\"AQID\"}","\\",{"{\"base64\":\"AQID\"}":1}]"#,
+            r#"["base64",{"a":"base64"}]"#,
+        ] {
+            check_in(&format!(r#"{{"event":"e","args":{args}}}"#), &format!(r#"2/n,["e",{}"#, &args[1..]), &[]);
+        }
+    }
+
+    #[test]
+    fn beside_bytes_nothing_changes() {
+        let beside = r#"{"z":12345678901234567890123,"a":1.10,"b":1e400,"é":"\u00e9","a":-0.0}"#;
+        check_in(
+            &format!(r#"{{"event":"e","args":[{beside},{{"base64":"AQ=="}}, {beside} ]}}"#),
+            &format!(r#"51-/n,["e",{beside},{{"_placeholder":true,"num":0}}, {beside} ]"#),
+            &[&[1]],
+        );
+        let packet = format!(r#"51-["e",{beside},{{"_placeholder":true,"num":0}}]"#);
+        check_out(&packet, &[&[1]], &format!(r#"{{"event":"e","args":[{beside},{{"base64":"AQ=="}}]}}"#), None);
+    }
+
+    #[test]
+    fn depth_costs_no_stack() {
+        let deep = format!("{}{}", r#"{"base64":["#.repeat(100_000), "]}".repeat(100_000));
+        assert_eq!(take_bytes(&deep), (deep, Vec::new()));
+    }
+
+    #[test]
+    fn raw_messages_that_come_are_the_event_message() {
+        let check = |message, text: &str, attachments: &[&[u8]]| {
+            let packet = Packet::from_raw(message, "/n,").unwrap();
+            assert_eq!((&*packet.text, packet.attachments), (text, owned(attachments)));
+        };
+        check(Message::Text("a\"\n"), r#"2/n,["message","a\"\n"]"#, &[]);
+        check(Message::Binary(&[7]), r#"51-/n,["message",{"_placeholder":true,"num":0}]"#, &[&[7]]);
+    }
+
+    /// What a packet is to clients of `patera.json`, and to others if that is not the same.
+    fn check_out(packet: &str, attachments: &[&[u8]], json: &str, raw: Option<Bytes>) {
+        let append = |out: &mut Vec<u8>| {
+            out.extend_from_slice(packet.as_bytes());
+            Ok(owned(attachments))
+        };
+        let forms = Forms::of(&Prepared::packet(Flags::default(), append).unwrap());
+        let json = if json.is_empty() { Bytes::new() } else { server_frame(Opcode::Text, json.as_bytes()) };
+        assert_eq!(forms.frame(false), &json, "{packet}");
+        assert_eq!(forms.frame(true), &raw.unwrap_or(json), "{packet}");
+    }
+
+    #[test]
+    fn packets_that_go_out_are_json() {
+        for (packet, json) in [
+            (r#"2["news"]"#, r#"{"event":"news","args":[]}"#),
+            (r#"2/n,["news","é",[1]]"#, r#"{"event":"news","args":["é",[1]]}"#),
+            (r#"2/n,12["a\"\n/,b",{"c":1}]"#, r#"{"event":"a\"\n/,b","args":[{"c":1}],"ack":12}"#),
+            (r#"3/n,7["ok",2]"#, r#"{"args":["ok",2],"ack":7}"#),
+            (r#"37[]"#, r#"{"args":[],"ack":7}"#),
+            (r#"4/n,{"message":"no"}"#, r#"{"event":"connect_error","args":[{"message":"no"}]}"#),
+            (r#"2["message",1]"#, r#"{"event":"message","args":[1]}"#),
+            (r#"2["message","a","b"]"#, r#"{"event":"message","args":["a","b"]}"#),
+            (r#"21["message","a"]"#, r#"{"event":"message","args":["a"],"ack":1}"#),
+            ("1/n,", ""),
+        ] {
+            check_out(packet, &[], json, None);
+        }
+        check_out(r#"0{"sid":"x"}"#, &[], r#"{"event":"connect","args":[{"sid":"x"}]}"#, Some(Bytes::new()));
+    }
+
+    #[test]
+    fn attachments_that_go_out_are_base64() {
+        check_out(
+            r#"62-/n,3[{"_placeholder":true,"num":1},{"a":{"num":0,"_placeholder":true}}]"#,
+            &[&[], &[1, 2, 3]],
+            r#"{"args":[{"base64":"AQID"},{"a":{"base64":""}}],"ack":3}"#,
+            None,
+        );
+        // Placeholders of nothing, and what only looks like one.
+        let args = r#"{"_placeholder":true,"num":5},{"_placeholder":false,"num":0},{"_placeholder":true,"num":0,"x":1},"{\"_placeholder\":true,\"num\":0}""#;
+        check_out(
+            &format!(r#"51-["e",{{"_placeholder":true,"num":0}},{args}]"#),
+            &[&[1]],
+            &format!(r#"{{"event":"e","args":[{{"base64":"AQ=="}},{args}]}}"#),
+            None,
+        );
+    }
+
+    #[test]
+    fn a_message_of_one_text_or_bytes_is_sent_as_it_is() {
+        let text = server_frame(Opcode::Text, "a\"b".as_bytes());
+        check_out(r#"2["message","a\"b"]"#, &[], r#"{"event":"message","args":["a\"b"]}"#, Some(text));
+        let bytes = server_frame(Opcode::Binary, &[1, 2, 3]);
+        let placeholder = r#"{"_placeholder":true,"num":0}"#;
+        let json = |args: &str| format!(r#"{{"event":"message","args":[{args}]}}"#);
+        let base64 = r#"{"base64":"AQID"}"#;
+        check_out(&format!(r#"51-["message",{placeholder}]"#), &[&[1, 2, 3]], &json(base64), Some(bytes));
+        // An object of two keys is not bytes because there are bytes in it.
+        check_out(
+            &format!(r#"51-["message",{{"a":{placeholder},"b":1}}]"#),
+            &[&[1, 2, 3]],
+            &json(&format!(r#"{{"a":{base64},"b":1}}"#)),
+            None,
+        );
+        check_out(&format!(r#"51-["message",[{placeholder}]]"#), &[&[1, 2, 3]], &json(&format!("[{base64}]")), None);
+    }
+
+    fn owned(attachments: &[&[u8]]) -> Vec<Bytes> {
+        attachments.iter().map(|data| Bytes::copy_from_slice(data)).collect()
     }
 }

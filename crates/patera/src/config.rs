@@ -102,7 +102,8 @@ pub struct Config {
     pub header_count_max: usize,
     /// [`Io::listen`](crate::Io::listen) only: bytes of a request's target. Default 8 KiB; over it: 414.
     pub target_bytes_max: usize,
-    /// [`Io::listen`](crate::Io::listen) only: how long a request's head may take. Default 10 s; then the connection is closed.
+    /// [`Io::listen`](crate::Io::listen) only: how long a request's head may take, counted from the last answer. Default 10 s; then
+    /// the connection is closed, and so is one that is kept alive without a request.
     pub header_timeout: Duration,
 
     /// How long a closed polling session waits for the poll that tells the client. Default 30 s.

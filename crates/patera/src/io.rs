@@ -278,8 +278,8 @@ impl Core {
         let gap = self.config.drain / u32::try_from(sessions.len().max(1000)).unwrap_or(u32::MAX);
         let started = tokio::time::Instant::now();
         for (told, session) in (0u32..).zip(sessions) {
-            session.outbox.command(Command::Close { reason: ServerShuttingDown, flush: true });
             tokio::time::sleep_until(started + gap * told).await;
+            session.outbox.command(Command::Close { reason: ServerShuttingDown, flush: true });
         }
         loop {
             let ended = self.session_ended.notified();

@@ -83,7 +83,9 @@ where
     });
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(core.config.header_timeout);
-    server.max_buf_size(core.config.header_bytes_max.max(8 << 10)).max_headers(core.config.header_count_max);
+    server.max_header_size(core.config.header_bytes_max).max_headers(core.config.header_count_max);
+    // What hyper allocates; it takes no less.
+    server.max_buf_size(core.config.header_bytes_max.max(8 << 10));
     let mut connection = pin!(server.serve_connection(TokioIo::new(stream), serve).with_upgrades());
     let ended = tokio::select! {
         ended = &mut connection => ended,

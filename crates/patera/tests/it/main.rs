@@ -1,12 +1,14 @@
 //! The server's public API, driven over real connections on port 0 by other people's WebSocket client and by raw HTTP.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod bounds;
 mod closing;
 mod connecting;
 mod engine;
 mod events;
 mod late;
 mod limits;
+mod memory;
 mod mounting;
 mod native;
 mod polling;

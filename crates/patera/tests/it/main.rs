@@ -6,6 +6,7 @@ mod closing;
 mod connecting;
 mod engine;
 mod events;
+mod hyper;
 mod late;
 mod limits;
 mod memory;

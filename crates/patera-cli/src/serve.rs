@@ -23,18 +23,16 @@ pub(crate) struct Options {
     #[arg(short, long, default_value_t = 3000, env = "PATERA_PORT")]
     port: u16,
     /// Path of the Socket.IO endpoint
-    #[arg(long, default_value = "/socket.io", value_name = "PATH", env = "PATERA_PATH")]
+    #[arg(long, default_value = "/socket.io", value_name = "PATH", env = "PATERA_PATH", value_parser = parse_path)]
     path: String,
     /// Origin whose pages may read from this server (CORS); may be given several times, "*" is any
-    #[arg(long, value_name = "ORIGIN")]
+    #[arg(long, value_name = "ORIGIN", value_parser = parse_origin)]
     cors_origin: Vec<String>,
 }
 
 /// Why the server did not start, or ended.
 #[derive(Debug)]
 pub(crate) enum Error {
-    /// The path is not one.
-    Path(String),
     /// The address cannot be listened on.
     Listen { host: IpAddr, port: u16, source: io::Error },
     /// Serving failed.
@@ -44,7 +42,6 @@ pub(crate) enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Path(path) => write!(f, "--path must begin with a slash and be more than one, not {path:?}"),
             Error::Listen { host, port, source } => match source.kind() {
                 io::ErrorKind::AddrInUse => {
                     write!(f, "port {port} on {host} is taken by another program; choose another one with --port")
@@ -67,7 +64,7 @@ impl fmt::Display for Error {
 
 /// Serves until Ctrl-C or SIGTERM, then lets clients and handlers finish.
 pub(crate) async fn run(options: &Options) -> Result<(), Error> {
-    let io = Io::with_config(config(options)?);
+    let io = Io::with_config(config(options));
     io.native("/ws");
     demo::register(&io);
     let Options { host, port, .. } = *options;
@@ -86,10 +83,7 @@ pub(crate) async fn run(options: &Options) -> Result<(), Error> {
     served.map_err(Error::Serve)
 }
 
-fn config(options: &Options) -> Result<Config, Error> {
-    if !options.path.starts_with('/') || options.path.trim_end_matches('/').is_empty() {
-        return Err(Error::Path(options.path.clone()));
-    }
+fn config(options: &Options) -> Config {
     let mut config = Config::default();
     config.path.clone_from(&options.path);
     config.cors = match &options.cors_origin[..] {
@@ -97,7 +91,29 @@ fn config(options: &Options) -> Result<Config, Error> {
         origins if origins.iter().any(|origin| origin == "*") => Some(Cors::any()),
         origins => Some(Cors { credentials: true, ..Cors::origins(origins) }),
     };
-    Ok(config)
+    config
+}
+
+/// A path that a request can ask for, below the page's own.
+fn parse_path(text: &str) -> Result<String, &'static str> {
+    let is_foreign = |c: char| !c.is_ascii_graphic() || "?#".contains(c);
+    if !text.starts_with('/') || text.trim_end_matches('/').is_empty() {
+        return Err("it must begin with a slash and be more than that, as in /socket.io");
+    }
+    if text.contains(is_foreign) {
+        return Err("it must be ASCII, without spaces, ? and #: é is written %C3%A9");
+    }
+    Ok(text.to_owned())
+}
+
+/// An origin as browsers send it: another spelling would never match.
+fn parse_origin(text: &str) -> Result<String, &'static str> {
+    let is_foreign = |c: char| !c.is_ascii_graphic() || c.is_ascii_uppercase() || "/?#".contains(c);
+    let is_exact = match text.split_once("://") {
+        Some((scheme, host)) => !scheme.is_empty() && !host.is_empty() && !host.contains(is_foreign),
+        None => text == "*" || text == "null",
+    };
+    if is_exact { Ok(text.to_owned()) } else { Err("it must be as in https://example.com:8443, without a path, or *") }
 }
 
 /// Waits for the end to be asked for, then says goodbye to every client; a second signal ends the process at once.

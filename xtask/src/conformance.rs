@@ -40,10 +40,10 @@ pub(crate) fn run_command(options: &Options) -> Outcome {
     program.args(&options.files).run()
 }
 
-/// Builds the server under test and the binary whose demo page is tested.
+/// Builds the server under test, the binary whose demo page is tested, and the examples.
 pub(crate) fn build(workspace: &Workspace) -> Outcome {
     let mut arguments = vec!["build", "--all-features"];
-    for package in ["conformance-server", "patera-cli"] {
+    for package in ["conformance-server", "patera-cli", "examples"] {
         if workspace.has(package) {
             arguments.extend(["--package", package]);
         }

@@ -178,6 +178,24 @@ describe("Engine.IO by hand", () => {
     while (!body.includes("welcome")) ({ body } = await session.poll());
   });
 
+  test("what comes some time after the upgrade is read at once", limit, async () => {
+    const quiet = await Server.start();
+    const session = await Polling.open(quiet);
+    const socket = quiet.rawWebSocket(`${websocket}&sid=${session.sid}`);
+    await socket.opened;
+    socket.send("2probe");
+    assert.equal(await socket.next(), "3probe");
+    // Pauses long enough for the server to fall asleep, long before its first heartbeat wakes it.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    socket.send("5");
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    socket.send("40");
+    const answer = await Promise.race([socket.next(), new Promise((resolve) => setTimeout(resolve, 5_000))]);
+    assert.match(answer ?? "nothing", /^40\{"sid"/);
+    socket.close();
+    await quiet.stop();
+  });
+
   test("a probe that says something else is closed, and polling goes on", limit, async () => {
     const session = await Polling.open(server);
     const probe = server.rawWebSocket(`${websocket}&sid=${session.sid}`);

@@ -213,6 +213,17 @@ fn connect_payload_is_an_only_argument() {
 }
 
 #[test]
+fn numbers_come_back_as_they_went() {
+    for number in ["0.40584044560054644", "5e-324", "1.7976931348623157e+308", "9007199254740993", "0.1", "-0.0"] {
+        with(&format!("[{number}]"), &[], |args| {
+            assert_eq!(args.value(0).unwrap().to_string(), number);
+            let typed: f64 = args.decode(0).unwrap();
+            assert_eq!(typed.to_bits(), number.parse::<f64>().unwrap().to_bits());
+        });
+    }
+}
+
+#[test]
 fn errors_are_small() {
     assert!(size_of::<ArgumentError>() <= 32);
 }

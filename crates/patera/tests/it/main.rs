@@ -4,6 +4,7 @@
 mod bounds;
 mod closing;
 mod connecting;
+mod emitting;
 mod engine;
 mod events;
 mod hyper;
@@ -12,6 +13,7 @@ mod limits;
 mod memory;
 mod mounting;
 mod native;
+mod order;
 mod polling;
 mod resting;
 mod rooms;

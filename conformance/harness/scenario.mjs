@@ -12,14 +12,21 @@ let handles = 0;
 class Client {
   #agent;
   #handle;
+  /** Commands without an answer yet: what a scenario that has timed out waits for. */
+  #pending;
 
-  constructor(agent, handle) {
+  constructor(agent, handle, pending) {
     this.#agent = agent;
     this.#handle = handle;
+    this.#pending = pending;
   }
 
   async #command(operation, ...args) {
-    return unpack(await this.#agent.run(operation, this.#handle, pack(args)));
+    const command = `${this.#handle}: ${operation} ${JSON.stringify(args).slice(0, 60)}`;
+    this.#pending.add(command);
+    const result = await this.#agent.run(operation, this.#handle, pack(args));
+    this.#pending.delete(command);
+    return unpack(result);
   }
 
   /** Waits for `connect`, `disconnect` or `connect_error` and gives what came with it. */
@@ -47,6 +54,8 @@ class Client {
 
 /** What a scenario is given. */
 class Stage {
+  pending = new Set();
+
   constructor(kind, mode, agent, server) {
     Object.assign(this, { kind, mode, agent, server });
   }
@@ -56,7 +65,7 @@ class Stage {
     const names = namespaces.map(() => `client ${(handles += 1)}`);
     const settings = { url: this.server.url, mode: this.mode, ...options, namespaces };
     await this.agent.run("open", names, [pack(settings)]);
-    return names.map((name) => new Client(this.agent, name));
+    return names.map((name) => new Client(this.agent, name, this.pending));
   }
 
   async open(namespace = "/", options = {}) {
@@ -90,8 +99,13 @@ function plain(value) {
 }
 
 /** Rejects when the test has timed out: its clients are then closed before the next test opens its own. */
-function timedOut(signal) {
-  return new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("timed out"))));
+function timedOut(signal, stage) {
+  return new Promise((_, reject) =>
+    signal.addEventListener("abort", () => {
+      if (stage.pending.size > 0) console.error(`waited for: ${[...stage.pending].join("; ")}`);
+      reject(new Error("timed out"));
+    }),
+  );
 }
 
 function applies(scenario, kind, mode) {
@@ -106,6 +120,8 @@ export function play(kind) {
   describe(kind.name, () => {
     let agent;
     let server;
+    // The clients of the test before are closed first, also where it has timed out.
+    let closed = Promise.resolve();
     before(async () => {
       server = await Server.start({ cors: { origin: "*" } });
       agent = await kind.start();
@@ -117,13 +133,15 @@ export function play(kind) {
     for (const mode of kind.modes) {
       for (const scenario of scenarios.filter((each) => applies(each, kind, mode))) {
         test(`${mode}: ${scenario.name}`, { timeout: 20_000 }, async ({ signal }) => {
+          await closed;
           const own = scenario.server ? await Server.start({ cors: { origin: "*" }, ...scenario.server }) : undefined;
           const stage = new Stage(kind, mode, agent, own ?? server);
           try {
-            await Promise.race([scenario.run(stage), timedOut(signal)]);
+            await Promise.race([scenario.run(stage), timedOut(signal, stage)]);
             assert.ok(stage.server.alive, `the server died: ${stage.server.output.join("\n")}`);
           } finally {
-            await agent.run("close", "", []);
+            closed = agent.run("close", "", []);
+            await closed;
             await own?.stop();
           }
         });

@@ -181,26 +181,31 @@ class AsyncAgent:
 class SyncClient:
     def __init__(self, connection, namespace, options):
         self.connection, self.namespace = connection, namespace
-        self.inboxes = collections.defaultdict(queue.Queue)
+        self.inboxes, self.making = {}, threading.Lock()
         replies = options.get("replies", {})
 
         def received(event, *args):
-            self.inboxes[f"event {event}"].put(list(args))
+            self.inbox(f"event {event}").put(list(args))
             return answer_to(event, args, replies)
 
         def connected():
-            self.inboxes["life connect"].put({"id": self.id()})
+            self.inbox("life connect").put({"id": self.id()})
 
         def disconnected(reason=None):
-            self.inboxes["life disconnect"].put({"reason": reason})
+            self.inbox("life disconnect").put({"reason": reason})
 
         def refused(data=None):
-            self.inboxes["life connect_error"].put(data)
+            self.inbox("life connect_error").put(data)
 
         connection.on("*", received, namespace=namespace)
         connection.on("connect", connected, namespace=namespace)
         connection.on("disconnect", disconnected, namespace=namespace)
         connection.on("connect_error", refused, namespace=namespace)
+
+    def inbox(self, name):
+        # A handler and a command may ask for a new one at the same time.
+        with self.making:
+            return self.inboxes.setdefault(name, queue.Queue())
 
     def id(self):
         return self.connection.get_sid(self.namespace)
@@ -209,7 +214,7 @@ class SyncClient:
         return self.connection.transport()
 
     def life(self, kind):
-        return self.inboxes[f"life {kind}"].get()
+        return self.inbox(f"life {kind}").get()
 
     def emit(self, event, *args):
         self.connection.emit(event, data_of(args), namespace=self.namespace)
@@ -222,10 +227,10 @@ class SyncClient:
         return answered.get()
 
     def next(self, event):
-        return self.inboxes[f"event {event}"].get()
+        return self.inbox(f"event {event}").get()
 
     def waiting(self, event):
-        return self.inboxes[f"event {event}"].qsize()
+        return self.inbox(f"event {event}").qsize()
 
     def collect(self, event, count):
         return [self.next(event)[0] for _ in range(count)]

@@ -6,7 +6,7 @@ use std::task::Waker;
 use patera_protocol::socketio::Args;
 
 use crate::error::{DisconnectReason, Error};
-use crate::handler::{AckTarget, EventContext, EventHandler, Failure, Middleware};
+use crate::handler::{AckTarget, CallError, EventContext, EventHandler, Failure, MIDDLEWARE, Middleware};
 use crate::prepared::Prepared;
 use crate::socket::{Socket, SocketInner};
 use crate::stats::{count, uncount};
@@ -25,7 +25,7 @@ pub(crate) fn decide(socket: &Socket, tasks: &mut Tasks, waker: &Waker) -> Optio
         let decision = ask(&asked, middlewares).await;
         Outcome::Connect { number, decision }
     });
-    tasks.start(task, socket, waker)
+    tasks.start(task, socket, &MIDDLEWARE.into(), waker)
 }
 
 async fn ask(socket: &Socket, middlewares: Vec<Arc<dyn Middleware>>) -> Result<(), Error> {
@@ -33,9 +33,16 @@ async fn ask(socket: &Socket, middlewares: Vec<Arc<dyn Middleware>>) -> Result<(
         let auth = socket.0.auth().as_args();
         let started = middleware.start(&mut EventContext::new(socket, &auth, None));
         drop(auth);
-        started.map_err(|error| Error::new(error.to_string()))?.await?;
+        started.map_err(|error| refused_call(socket, error))?.await?;
     }
     Ok(())
+}
+
+/// A middleware that cannot be called refuses: with the client's mistake in full, with ours as an inner detail.
+fn refused_call(socket: &Socket, error: CallError) -> Error {
+    let refusal = Error::new(error.message());
+    socket.report(MIDDLEWARE, &Failure::Call(error));
+    refusal
 }
 
 /// Lets a socket in: into its namespace, `connect` to the client, then the connection handlers to their first wait.
@@ -129,19 +136,19 @@ fn start(
 ) -> Result<(), DisconnectReason> {
     let socket = context.socket;
     match catch(|| handler.start(&mut context)) {
-        Some(Ok(task)) => match tasks.start(task, socket, waker) {
+        Some(Ok(task)) => match tasks.start(task, socket, handler.event(), waker) {
             Some(Outcome::Panicked) => Err(DisconnectReason::HandlerPanicked),
             Some(Outcome::Done | Outcome::Connect { .. }) | None => Ok(()),
         },
         Some(Err(error)) => {
             if let Some(id) = context.ack {
-                AckTarget::new(socket, id).send_error(&error.to_string());
+                AckTarget::new(socket, id).send_error(&error.message());
             }
-            socket.report(&Failure::Call(error));
+            socket.report(handler.event(), &Failure::Call(error));
             Ok(())
         }
         None => {
-            socket.report(&Failure::Panic);
+            socket.report(handler.event(), &Failure::Panic);
             Err(DisconnectReason::HandlerPanicked)
         }
     }
@@ -162,7 +169,11 @@ struct Clearing {
 }
 
 impl EventHandler for Clearing {
-    fn start(&self, event: &mut EventContext<'_, '_>) -> Result<Task, crate::handler::CallError> {
+    fn event(&self) -> &Arc<str> {
+        self.handler.event()
+    }
+
+    fn start(&self, event: &mut EventContext<'_, '_>) -> Result<Task, CallError> {
         let task = self.handler.start(event)?;
         let clear = self.clear.clone();
         Ok(Box::pin(async move {

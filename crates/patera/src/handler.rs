@@ -79,6 +79,16 @@ impl fmt::Display for CallError {
     }
 }
 
+impl CallError {
+    /// What the client is told: its own mistake in full, ours as `internal error`.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            CallError::Argument(error) => error.to_string(),
+            CallError::NoState(_) | CallError::NoReason => "internal error".to_owned(),
+        }
+    }
+}
+
 impl std::error::Error for CallError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
@@ -226,6 +236,7 @@ pub trait IntoReply {
 pub struct Acknowledge<'a> {
     target: Option<&'a AckTarget>,
     socket: &'a Socket,
+    event: &'a str,
 }
 
 impl IntoReply for () {
@@ -249,7 +260,7 @@ impl<R: IntoReply, E: Into<Error>> IntoReply for Result<R, E> {
                 if let Some(target) = ack.target {
                     target.send_error(&error.message());
                 }
-                ack.socket.report(&Failure::Handler(error));
+                ack.socket.report(ack.event, &Failure::Handler(error));
             }
         }
     }
@@ -334,8 +345,15 @@ handler!(A1 A2 A3 A4 A5 A6 A7 A8 A9 A10);
 handler!(A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A11);
 handler!(A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A11 A12);
 
+/// What failures of the handlers without an event are reported under.
+pub(crate) const CONNECTION: &str = "(connection)";
+pub(crate) const DISCONNECT: &str = "(disconnect)";
+pub(crate) const MIDDLEWARE: &str = "(middleware)";
+
 /// A handler without its types.
 pub(crate) trait EventHandler: Send + Sync {
+    /// The event it was registered for, or `(connection)`, `(disconnect)`.
+    fn event(&self) -> &Arc<str>;
     fn start(&self, event: &mut EventContext<'_, '_>) -> Result<Task, CallError>;
 }
 
@@ -346,14 +364,18 @@ pub(crate) trait Middleware: Send + Sync {
 
 pub(crate) type MiddlewareFuture = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
-struct Erased<H, P>(H, PhantomData<fn(P)>);
+struct Erased<H, P> {
+    handler: H,
+    event: Arc<str>,
+    parameters: PhantomData<fn(P)>,
+}
 
-pub(crate) fn event_handler<P: 'static, H>(handler: H) -> Arc<dyn EventHandler>
+pub(crate) fn event_handler<P: 'static, H>(event: &str, handler: H) -> Arc<dyn EventHandler>
 where
     H: Handler<P>,
     H::Output: IntoReply,
 {
-    Arc::new(Erased(handler, PhantomData))
+    Arc::new(Erased { handler, event: event.into(), parameters: PhantomData })
 }
 
 pub(crate) fn middleware<P: 'static, H>(handler: H) -> Arc<dyn Middleware>
@@ -361,7 +383,7 @@ where
     H: Handler<P>,
     H::Output: IntoDecision,
 {
-    Arc::new(Erased(handler, PhantomData))
+    Arc::new(Erased { handler, event: MIDDLEWARE.into(), parameters: PhantomData })
 }
 
 impl<P: 'static, H> EventHandler for Erased<H, P>
@@ -369,12 +391,17 @@ where
     H: Handler<P>,
     H::Output: IntoReply,
 {
+    fn event(&self) -> &Arc<str> {
+        &self.event
+    }
+
     fn start(&self, event: &mut EventContext<'_, '_>) -> Result<Task, CallError> {
         let socket = event.socket.clone();
         let ack = event.ack_target();
-        let future = self.0.clone().start(event)?;
+        let future = self.handler.clone().start(event)?;
+        let event = self.event.clone();
         Ok(Box::pin(async move {
-            future.await.reply(Acknowledge { target: ack.as_ref(), socket: &socket });
+            future.await.reply(Acknowledge { target: ack.as_ref(), socket: &socket, event: &event });
             Outcome::Done
         }))
     }
@@ -386,7 +413,7 @@ where
     H::Output: IntoDecision,
 {
     fn start(&self, event: &mut EventContext<'_, '_>) -> Result<MiddlewareFuture, CallError> {
-        let future = self.0.clone().start(event)?;
+        let future = self.handler.clone().start(event)?;
         Ok(Box::pin(async move { future.await.decide() }))
     }
 }

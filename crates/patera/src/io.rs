@@ -193,7 +193,8 @@ impl Io {
     /// Closes the server: handshakes are refused with 503, every client gets what waits for it and a goodbye, handlers finish.
     ///
     /// The goodbyes are spread, so that clients do not all come back at once: [`Config::drain`] for a thousand sessions
-    /// or more, proportionally less for fewer. Clients get no `41`, with which stock clients would stay away: WebSockets close
+    /// or more, proportionally less for fewer. A polling client has as long again to come for its goodbye; handlers that wait are
+    /// waited for without limit. Clients get no `41`, with which stock clients would stay away: WebSockets close
     /// with 1001, polls with a close packet. Beside axum call it within `with_graceful_shutdown`, which does not wait for upgraded connections.
     ///
     /// # Cancel safety

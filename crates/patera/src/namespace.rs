@@ -11,7 +11,10 @@ use smallvec::SmallVec;
 use crate::broadcast::Broadcast;
 use crate::core::Core;
 use crate::error::EmitError;
-use crate::handler::{EventHandler, Failure, Handler, IntoDecision, IntoReply, Middleware, event_handler, middleware};
+use crate::handler::{
+    CONNECTION, DISCONNECT, EventHandler, Failure, Handler, IntoDecision, IntoReply, Middleware, event_handler,
+    middleware,
+};
 use crate::io::IoInner;
 use crate::rooms::{IntoRooms, Rooms};
 use crate::socket::Socket;
@@ -20,7 +23,7 @@ use crate::trace::trace;
 
 /// The handlers of one event; seldom more than one.
 pub(crate) type Handlers = SmallVec<[Arc<dyn EventHandler>; 1]>;
-type ErrorHook = Arc<dyn Fn(&Socket, &Failure) + Send + Sync>;
+type ErrorHook = Arc<dyn Fn(&Socket, &str, &Failure) + Send + Sync>;
 
 pub(crate) struct NamespaceInner {
     pub(crate) name: Arc<str>,
@@ -73,15 +76,17 @@ impl NamespaceInner {
     }
 
     /// Tells the error hook, or traces what went wrong.
-    pub(crate) fn report(&self, socket: &Socket, failure: &Failure) {
+    pub(crate) fn report(&self, socket: &Socket, event: &str, failure: &Failure) {
         let hook = self.hooks.read().error.clone();
         match hook {
             Some(hook) => {
-                if catch(|| hook(socket, failure)).is_none() {
+                if catch(|| hook(socket, event, failure)).is_none() {
                     trace!(error, "patera::socket", "the error hook itself panicked", namespace = %self.name);
                 }
             }
-            None => trace!(warn, "patera::socket", "handler failed", namespace = %self.name, failure = %failure),
+            None => {
+                trace!(warn, "patera::socket", "handler failed", namespace = %self.name, event = ?event, failure = %failure);
+            }
         }
     }
 
@@ -135,7 +140,7 @@ impl Namespace {
         H: Handler<P>,
         H::Output: IntoReply,
     {
-        self.inner.hooks.write().connection.push(event_handler(handler));
+        self.inner.hooks.write().connection.push(event_handler(CONNECTION, handler));
         self
     }
 
@@ -145,7 +150,7 @@ impl Namespace {
         H: Handler<P>,
         H::Output: IntoReply,
     {
-        self.inner.hooks.write().disconnect.push(event_handler(handler));
+        self.inner.hooks.write().disconnect.push(event_handler(DISCONNECT, handler));
         self
     }
 
@@ -155,12 +160,14 @@ impl Namespace {
         H: Handler<P>,
         H::Output: IntoReply,
     {
-        self.inner.hooks.write().events.entry(event.into()).or_default().push(event_handler(handler));
+        self.inner.hooks.write().events.entry(event.into()).or_default().push(event_handler(event, handler));
         self
     }
 
     /// Sets what is told of failures in handlers: arguments that do not fit, errors returned, panics. Without it they are traced.
-    pub fn on_error(&self, hook: impl Fn(&Socket, &Failure) + Send + Sync + 'static) -> &Self {
+    ///
+    /// The text is the event, or `(connection)`, `(disconnect)`, `(middleware)`.
+    pub fn on_error(&self, hook: impl Fn(&Socket, &str, &Failure) + Send + Sync + 'static) -> &Self {
         let old = self.inner.hooks.write().error.replace(Arc::new(hook));
         drop(old);
         self

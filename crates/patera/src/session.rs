@@ -70,6 +70,8 @@ pub(crate) struct Session<A: Application> {
     timer: Timer,
     phase: Phase,
     ending: Option<Ending>,
+    /// An end that lets the client move first: one that has stopped polling would not hear of it any more.
+    postponed: Option<Ending>,
     /// Whether reading rests because the application is full.
     resting: bool,
 }
@@ -104,6 +106,7 @@ impl<A: Application> Session<A> {
             timer: Timer::default(),
             phase: Phase::New,
             ending: None,
+            postponed: None,
             resting: false,
         };
         tokio::spawn(session);
@@ -130,6 +133,7 @@ impl<A: Application> Session<A> {
             if self.ending.is_none() && self.shared.outbox.overflowed() {
                 self.end(DisconnectReason::OutboxFull, Farewell::Now);
             }
+            self.postpone_or_resume_end();
             if let Some(ending) = self.ending.take() {
                 self.begin_closing(ending, waker, now);
                 return Poll::Ready(());
@@ -150,6 +154,16 @@ impl<A: Application> Session<A> {
             if self.shared.outbox.park(&Context::from_waker(waker), idle) {
                 return Poll::Pending;
             }
+        }
+    }
+
+    fn postpone_or_resume_end(&mut self) {
+        if self.engine.is_upgrading() {
+            if self.ending.is_some_and(|ending| ending.farewell == Farewell::Flush) {
+                self.postponed = self.postponed.or(self.ending.take());
+            }
+        } else {
+            self.ending = self.ending.or(self.postponed.take());
         }
     }
 

@@ -17,7 +17,7 @@ use crate::broadcast::Broadcast;
 use crate::core::Shared;
 use crate::emitter::{Acknowledgement, Emitter};
 use crate::error::{DisconnectReason, EmitError, JoinError};
-use crate::handler::{Failure, Handler, IntoReply, event_handler};
+use crate::handler::{DISCONNECT, Failure, Handler, IntoReply, event_handler};
 use crate::handshake::Handshake;
 use crate::io::{Io, IoInner};
 use crate::namespace::{Handlers, Namespace, NamespaceInner};
@@ -246,7 +246,7 @@ impl Socket {
         H: Handler<P>,
         H::Output: IntoReply,
     {
-        let handler = event_handler(handler);
+        let handler = event_handler(event, handler);
         self.0.keep(|kept| kept.events.entry(event.into()).or_default().push(handler));
     }
 
@@ -256,7 +256,7 @@ impl Socket {
         H: Handler<P>,
         H::Output: IntoReply,
     {
-        let handler = event_handler(handler);
+        let handler = event_handler(DISCONNECT, handler);
         self.0.keep(|kept| kept.disconnect.push(handler));
     }
 
@@ -416,8 +416,8 @@ impl Socket {
         }
     }
 
-    pub(crate) fn report(&self, failure: &Failure) {
-        self.0.namespace.report(self, failure);
+    pub(crate) fn report(&self, event: &str, failure: &Failure) {
+        self.0.namespace.report(self, event, failure);
     }
 }
 

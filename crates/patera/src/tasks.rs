@@ -41,8 +41,8 @@ impl Tasks {
     }
 
     /// Polls a task once, now; what does not finish is kept.
-    pub(crate) fn start(&mut self, task: Task, socket: &Socket, waker: &Waker) -> Option<Outcome> {
-        let mut task = Guarded { task, socket: socket.clone() };
+    pub(crate) fn start(&mut self, task: Task, socket: &Socket, event: &Arc<str>, waker: &Waker) -> Option<Outcome> {
+        let mut task = Guarded { task, socket: socket.clone(), event: event.clone() };
         match Pin::new(&mut task).poll(&mut Context::from_waker(waker)) {
             Poll::Ready(outcome) => Some(outcome),
             Poll::Pending => {
@@ -80,6 +80,7 @@ impl Drop for Tasks {
 struct Guarded {
     task: Task,
     socket: Socket,
+    event: Arc<str>,
 }
 
 impl Future for Guarded {
@@ -89,7 +90,7 @@ impl Future for Guarded {
         match catch(|| self.task.as_mut().poll(cx)) {
             Some(polled) => polled,
             None => {
-                self.socket.report(&Failure::Panic);
+                self.socket.report(&self.event, &Failure::Panic);
                 Poll::Ready(Outcome::Panicked)
             }
         }

@@ -60,7 +60,7 @@ impl<A: Application> Session<A> {
                 }
                 Some(self.shared.core.config.outbox_stall_timeout)
             }
-            Link::Polling(_) if ending.farewell == Farewell::Flush => Some(self.shared.core.config.close_timeout),
+            Link::Polling(_) if ending.farewell == Farewell::Flush => Some(self.poll_patience(ending.reason)),
             Link::Polling(link) => {
                 // A client that closed by packet gets a noop for the GET that waits.
                 let closed = ending.reason == DisconnectReason::TransportClose;
@@ -73,6 +73,15 @@ impl<A: Application> Session<A> {
             Some(wait) => Phase::Closing(now + wait),
             None => self.hang_up(),
         };
+    }
+
+    /// How long a polling client may take to come for its goodbye; a server that closes does not wait longer than it drains.
+    fn poll_patience(&self, reason: DisconnectReason) -> std::time::Duration {
+        let config = &self.shared.core.config;
+        match reason {
+            DisconnectReason::ServerShuttingDown => config.close_timeout.min(config.drain),
+            _ => config.close_timeout,
+        }
     }
 
     /// Answers what hangs on the session, and leaves the registry.
@@ -193,7 +202,7 @@ impl<A: Application> Session<A> {
 fn close_code(reason: DisconnectReason) -> CloseCode {
     match reason {
         DisconnectReason::ServerShuttingDown => CloseCode::AWAY,
-        DisconnectReason::OutboxFull => CloseCode::POLICY,
+        DisconnectReason::OutboxFull | DisconnectReason::ParseError => CloseCode::POLICY,
         _ => CloseCode::NORMAL,
     }
 }

@@ -38,7 +38,8 @@ impl<A: Application> Session<A> {
             }
         };
         if let Some(reason) = receiver.end.take() {
-            self.end(reason, Farewell::Now);
+            // What was answered before the violation still goes out.
+            self.end(reason, Farewell::Flush);
         }
         match read_end {
             None => {}

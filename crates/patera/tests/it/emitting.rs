@@ -256,7 +256,7 @@ async fn sockets_are_found_by_id_in_their_namespace_while_they_are_connected() {
 async fn a_panic_in_a_middleware_ends_its_connection_alone() {
     let io = Io::new();
     let (failures, mut reported) = mpsc::unbounded_channel();
-    io.of("/bad").on_error(move |_, failure| failures.send(matches!(failure, Failure::Panic)).unwrap());
+    io.of("/bad").on_error(move |_, _, failure| failures.send(matches!(failure, Failure::Panic)).unwrap());
     io.of("/bad").on_disconnect(async || -> () { panic!("nobody who was not let in is told of") });
     io.of("/bad").middleware(async |auth: Value| -> () {
         if auth["late"] == Value::from(true) {
@@ -373,7 +373,7 @@ async fn auth_is_the_argument_of_connection_handlers_and_is_kept() {
 async fn auth_that_does_not_fit_is_reported_and_a_middleware_refuses_it() {
     let io = Io::new();
     let (failures, mut reported) = mpsc::unbounded_channel();
-    io.on_error(move |_, failure| failures.send(matches!(failure, Failure::Call(_))).unwrap());
+    io.on_error(move |_, _, failure| failures.send(matches!(failure, Failure::Call(_))).unwrap());
     io.on_connection(async |_: HashMap<String, u32>| {});
     io.of("/typed").middleware(async |_: HashMap<String, u32>| {});
     let address = serve(&io).await;

@@ -72,7 +72,7 @@ async fn wrong_arguments_are_reported_and_acknowledged() {
     let io = Io::new();
     let (failures, mut reported) = mpsc::unbounded_channel();
     io.on("add", async |a: i64, b: i64| Reply(a + b));
-    io.on_error(move |_, failure| {
+    io.on_error(move |_, _, failure| {
         let is_argument = matches!(failure, Failure::Call(CallError::Argument(_)));
         failures.send((is_argument, failure.to_string())).unwrap();
     });
@@ -219,8 +219,8 @@ async fn state_is_the_applications() {
 async fn panic_ends_only_its_own_connection() {
     let io = Io::new();
     let (failures, mut reported) = mpsc::unbounded_channel();
-    io.on_error(move |socket, failure| {
-        failures.send((socket.id().to_owned(), matches!(failure, Failure::Panic))).unwrap()
+    io.on_error(move |socket, event, failure| {
+        failures.send((socket.id().to_owned(), event == "panic" && matches!(failure, Failure::Panic))).unwrap()
     });
     io.on("panic", async |late: bool| -> () {
         if late {

@@ -101,7 +101,7 @@ async fn a_panic_in_the_error_hook_leaves_no_socket_behind() {
     let io = Io::new();
     let (reasons, mut ended) = mpsc::unbounded_channel();
     io.on_disconnect(async move |reason: DisconnectReason| reasons.send(reason).unwrap());
-    io.on_error(|_, _| panic!("the hook's own fault"));
+    io.on_error(|_, _, _| panic!("the hook's own fault"));
     io.on("panic", async || -> () { panic!("a handler's own fault") });
     io.on("number", async |_: u32| {});
     let address = serve(&io).await;
@@ -127,4 +127,40 @@ async fn timeouts_of_never_are_taken() {
     client.expect(r#"420["?"]"#).await;
     client.send("430[7]").await;
     client.expect(r#"42["answered",7]"#).await;
+}
+
+#[tokio::test]
+async fn a_client_that_moves_to_websocket_is_let_move_before_its_session_ends() {
+    let io = Io::new();
+    let polling = Polling::connect(serve(&io).await).await;
+    let target = format!("/socket.io/?EIO=4&transport=websocket&sid={}", polling.sid);
+    let mut websocket = Client::open(polling.address, &target, None).await;
+    websocket.send("2probe").await;
+    websocket.expect("3probe").await;
+    io.sockets()[0].close();
+    // A stock client has stopped polling by now, and asks for nothing more but the end of its last poll.
+    assert_eq!(polling.get().await.body, "41");
+    websocket.send("5").await;
+    assert_eq!(websocket.closed().await, Some(1000));
+    drop(websocket);
+    eventually(|| io.stats().sessions == 0).await;
+}
+
+#[tokio::test]
+async fn what_was_answered_before_a_violation_arrives() {
+    let io = Io::new();
+    io.native("/ws");
+    io.on("echo", async |n: u8| patera::Reply(n));
+    let address = serve(&io).await;
+    let (mut client, _) = Client::connect(address).await;
+    client.send(r#"420["echo",7]"#).await;
+    client.send("nonsense").await;
+    client.expect("430[7]").await;
+    assert_eq!(client.closed().await, Some(1008));
+    let mut native = Client::open(address, "/ws", Some("patera.json")).await;
+    native.text().await;
+    native.send(r#"{"event":"echo","args":[7],"ack":0}"#).await;
+    native.send("nonsense").await;
+    native.expect(r#"{"args":[7],"ack":0}"#).await;
+    assert_eq!(native.closed().await, Some(1008));
 }

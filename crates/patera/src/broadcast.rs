@@ -50,13 +50,13 @@ impl Broadcast {
         self
     }
 
-    /// Whether the packet may be compressed, where compression is on. Default true.
+    /// Whether the packet may be compressed. Default true; no effect as long as there is no compression.
     pub fn compress(mut self, compress: bool) -> Self {
         self.flags.compress = compress;
         self
     }
 
-    /// Only to sockets of this server, where several form a cluster.
+    /// Only to sockets of this server; no effect as long as there are no clusters.
     pub fn local(mut self) -> Self {
         self.flags.local = true;
         self
@@ -64,7 +64,8 @@ impl Broadcast {
 
     /// Emits an event: `["news", …]` to every socket of the target, encoded once.
     ///
-    /// `args`: a tuple is several arguments, `()` none, anything else one; an array `[T; N]` is a tuple to serde.
+    /// `args`: a tuple is several arguments, `()` none, anything else one; an array `[T; N]` is a tuple to serde, and bytes are
+    /// `bytes::Bytes` (a `Vec<u8>` is an array of numbers).
     /// It never fails: what cannot be encoded or delivered is dropped, traced and counted. See [`try_emit`](Self::try_emit).
     pub fn emit(&self, event: &str, args: impl Serialize) {
         if let Err(error) = self.try_emit(event, args) {

@@ -45,7 +45,7 @@ impl Emitter {
         self
     }
 
-    /// Whether the event may be compressed, where compression is on. Default true.
+    /// Whether the event may be compressed, where there is compression. Default true.
     pub fn compress(mut self, compress: bool) -> Self {
         self.flags.compress = compress;
         self

@@ -80,7 +80,7 @@ impl fmt::Debug for Error {
     }
 }
 
-/// Why [`try_emit`](crate::Socket::try_emit) sent nothing. (`emit` counts the same and goes on.)
+/// Why [`try_emit`](crate::Socket::try_emit) sent nothing. `emit` counts it in [`Stats`](crate::Stats), traces it, and goes on.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum EmitError {

@@ -223,7 +223,7 @@ pub struct Reply<T>(pub T);
 /// What a handler may return: `()` acknowledges nothing, [`Reply`] its value, `Err` of a `Result` acknowledges `{"error": …}`.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot return `{Self}`",
-    note = "a handler returns `()`, `Reply<T>` to acknowledge with `T`, or a `Result` of either"
+    note = "a handler returns `()`, `Reply<T>` to acknowledge with `T`, or a `Result` of either; one that never returns says so with `-> ()`"
 )]
 pub trait IntoReply {
     /// Sends the acknowledgement, if there is one to send.
@@ -296,7 +296,8 @@ impl fmt::Display for Failure {
 /// `#[serde(flatten)]`, where serde does not tell what it is looking for: take a [`Value`] there.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler",
-    note = "a handler is an async function or closure that is `Clone + Send + Sync + 'static`, whose future is `Send` and whose parameters are `Socket`, `Io`, `State<T>`, `Ack<T>`, `Rest` or implement `serde::Deserialize`"
+    note = "a handler is an async function or closure of at most 12 parameters that is `Clone + Send + Sync + 'static` and whose future is `Send`",
+    note = "its parameters are owned, and are `Socket`, `Io`, `State<T>` with `T: Clone + Send + Sync`, `Ack<T>`, `Rest`, or implement `serde::Deserialize`"
 )]
 pub trait Handler<Parameters>: Clone + Send + Sync + 'static {
     /// What it returns.

@@ -97,7 +97,8 @@ impl Io {
         &self.root.io
     }
 
-    /// Keeps a value for [`State<T>`](crate::State) parameters, one a type; the newest wins.
+    /// Keeps a value for [`State<T>`](crate::State) parameters, one a type; the newest wins. It takes and returns the `Io`:
+    /// `let io = Io::new().with_state(Users::default());`
     #[must_use]
     pub fn with_state<T: Clone + Send + Sync + 'static>(self, state: T) -> Self {
         let old = self.inner().state.write().insert(state);

@@ -135,6 +135,7 @@ impl Namespace {
     /// Adds a handler for sockets that have connected: `socket.on(…)` goes here. The one argument is the client's `auth`.
     ///
     /// It has run to its first wait before any event of that socket is handled: what it registers until then misses nothing.
+    /// An `auth` that does not fit is only reported, and the socket stays: what must be checked is a [`middleware`](Self::middleware)'s.
     pub fn on_connection<P: 'static, H>(&self, handler: H) -> &Self
     where
         H: Handler<P>,
@@ -154,7 +155,11 @@ impl Namespace {
         self
     }
 
-    /// Adds a handler for an event of any socket. Several may be registered for one event.
+    /// Adds a handler for an event of any socket. Several may be registered for one event; where more than one acknowledges,
+    /// the client sees the first.
+    ///
+    /// For connections and disconnections there are [`on_connection`](Self::on_connection) and [`on_disconnect`](Self::on_disconnect):
+    /// no client can send events of such names.
     pub fn on<P: 'static, H>(&self, event: &str, handler: H) -> &Self
     where
         H: Handler<P>,
@@ -175,9 +180,20 @@ impl Namespace {
 
     /// Serves plain WebSockets at a path of their own: a browser's `new WebSocket("ws://…/ws")` becomes a socket of this namespace.
     ///
-    /// It goes through the same middlewares (its `auth` is the URL's query), handlers and rooms, with a heartbeat of WebSocket pings.
-    /// With the subprotocol `patera.json` it speaks `{"event": …, "args": […], "ack": n}`; without, every text or binary
-    /// message is the event `message`.
+    /// It goes through the same middlewares (its `auth` is the URL's query), handlers and rooms, with a heartbeat of WebSocket
+    /// pings. With the subprotocol `patera.json` it speaks JSON, both ways:
+    ///
+    /// ```text
+    /// {"event":"chat","args":["hello",1],"ack":7}          an event; `args` and `ack` may be left out
+    /// {"args":["ok"],"ack":7}                              the acknowledgement of 7
+    /// {"base64":"AQID"}                                    bytes, anywhere in `args`
+    /// {"event":"connect","args":[{"sid":"…"}]}             the first message to the client: its id
+    /// {"event":"connect_error","args":[{"message":"…"}]}   to the client: refused; the connection closes
+    /// ```
+    ///
+    /// Without it every text or binary message is the event `message`, and `message` with one string or bytes goes out as just
+    /// that; other events go out as the JSON above, but there is no `connect`, and no way to acknowledge.
+    /// What is no such JSON closes with 1008.
     pub fn native(&self, path: &str) -> &Self {
         self.io.add_native(path, self.inner.clone());
         self

@@ -262,7 +262,8 @@ impl Socket {
 
     /// Emits an event to this client: `42["event", …]`.
     ///
-    /// `args`: a tuple is several arguments, `()` none, anything else one; an array `[T; N]` is a tuple to serde.
+    /// `args`: a tuple is several arguments, `()` none, anything else one; an array `[T; N]` is a tuple to serde, and bytes are
+    /// `bytes::Bytes` (a `Vec<u8>` is an array of numbers).
     /// It never fails: what cannot be sent is dropped, traced and counted. See [`try_emit`](Self::try_emit).
     pub fn emit(&self, event: &str, args: impl Serialize) {
         self.emitter().emit(event, args);
@@ -299,7 +300,7 @@ impl Socket {
         self.emitter().volatile()
     }
 
-    /// An emitter whose events may be compressed or not, where compression is on. Default true.
+    /// An emitter whose events may be compressed or not, where there is compression. Default true.
     pub fn compress(&self, compress: bool) -> Emitter {
         self.emitter().compress(compress)
     }

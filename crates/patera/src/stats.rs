@@ -30,9 +30,9 @@ pub struct Stats {
     pub dropped_full: u64,
     /// Packets dropped because the socket was gone.
     pub dropped_disconnected: u64,
-    /// Events that could not be encoded: a reserved name, or arguments that are no JSON.
+    /// Events that `emit` could not encode: a reserved name, or arguments that are no JSON.
     pub dropped_invalid: u64,
-    /// Requests refused at the handshake.
+    /// Requests refused: at the handshake, or of a session that is no more.
     pub refused: u64,
 }
 

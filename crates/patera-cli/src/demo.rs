@@ -10,7 +10,7 @@ pub(crate) fn register(io: &Io) {
     io.on_connection(async |io: Io, socket: Socket| {
         info!(socket = socket.id(), transport = socket.transport().as_str(), "joined");
         io.emit("pub", format!("{} joined", socket.id()));
-        socket.emit("news", Value::from(Map::from_iter([("hello".to_owned(), Value::from("world"))])));
+        socket.emit("news", Value::from(Map::from_iter([("hello", "world")])));
     });
     io.on_disconnect(async |io: Io, socket: Socket, reason: DisconnectReason| {
         info!(socket = socket.id(), %reason, "left");

@@ -7,7 +7,7 @@
 //! | `packet` | the header of a packet, up to its JSON |
 //! | `json` | depth check, and the split of an array into its raw elements, in one pass |
 //! | [`args`](Args) | the arguments of an event or an acknowledgement, not decoded yet |
-//! | [`value`](Value) | JSON or bytes, for those who do not know the type |
+//! | [`value`](Value), [`map`](Map) | JSON or bytes, for those who do not know the type |
 //! | `de`, `ser`, `placeholder` | serde with attachments: placeholders become bytes, bytes become placeholders |
 //! | [`encode`] | packets to send |
 //! | [`config`](ConnectionConfig), [`error`](Error) | limits, and what goes wrong |
@@ -32,6 +32,7 @@ mod de;
 pub mod encode;
 mod error;
 mod json;
+mod map;
 mod namespaces;
 mod packet;
 mod placeholder;
@@ -43,8 +44,9 @@ pub use config::ConnectionConfig;
 pub use connection::{Connection, Incoming};
 pub use encode::EncodeError;
 pub use error::{ConnectError, Error, Limit};
+pub use map::Map;
 pub use namespaces::Slot;
-pub use value::{Map, Value};
+pub use value::Value;
 
 /// Event names that the API of Socket.IO uses itself: a packet that carries one is refused, both ways.
 pub const RESERVED_EVENTS: [&str; 6] =

@@ -1,6 +1,6 @@
 //! JSON or bytes, nestable: what an event carries when nobody knows its type. serde_json's own value cannot hold bytes.
 
-use std::{collections::BTreeMap, fmt, ops::Index};
+use std::{fmt, ops::Index};
 
 use bytes::Bytes;
 use serde::{
@@ -10,10 +10,7 @@ use serde::{
 };
 use serde_json::Number;
 
-use super::{placeholder, ser};
-
-/// An object's entries, sorted by key. Of two entries with one key, the last counts.
-pub type Map = BTreeMap<String, Value>;
+use super::{map::Map, placeholder, ser};
 
 /// One argument of any type.
 ///
@@ -46,9 +43,9 @@ pub enum Value {
     Object(Map),
 }
 
-static NULL: Value = Value::Null;
-
 impl Value {
+    pub(super) const NULL: &'static Value = &Value::Null;
+
     /// Whether it is `Null`.
     pub fn is_null(&self) -> bool {
         matches!(self, Value::Null)
@@ -99,7 +96,7 @@ impl Index<&str> for Value {
     type Output = Value;
 
     fn index(&self, key: &str) -> &Value {
-        self.as_object().and_then(|entries| entries.get(key)).unwrap_or(&NULL)
+        self.as_object().and_then(|entries| entries.get(key)).unwrap_or(Value::NULL)
     }
 }
 
@@ -107,7 +104,7 @@ impl Index<usize> for Value {
     type Output = Value;
 
     fn index(&self, index: usize) -> &Value {
-        self.as_array().and_then(|elements| elements.get(index)).unwrap_or(&NULL)
+        self.as_array().and_then(|elements| elements.get(index)).unwrap_or(Value::NULL)
     }
 }
 
@@ -169,9 +166,7 @@ impl From<serde_json::Value> for Value {
             serde_json::Value::Number(number) => Value::Number(number),
             serde_json::Value::String(text) => Value::String(text),
             serde_json::Value::Array(elements) => Value::Array(elements.into_iter().map(Value::from).collect()),
-            serde_json::Value::Object(entries) => {
-                Value::Object(entries.into_iter().map(|(key, value)| (key, value.into())).collect())
-            }
+            serde_json::Value::Object(entries) => Value::Object(entries.into_iter().collect()),
         }
     }
 }
@@ -190,7 +185,7 @@ impl Serialize for Value {
             Value::String(text) => serializer.serialize_str(text),
             Value::Binary(bytes) => serializer.serialize_bytes(bytes),
             Value::Array(elements) => serializer.collect_seq(elements),
-            Value::Object(entries) => serializer.collect_map(entries),
+            Value::Object(entries) => entries.serialize(serializer),
         }
     }
 }
@@ -313,7 +308,7 @@ mod tests {
     #[test]
     fn last_of_two_keys_counts() {
         let value: Value = serde_json::from_str(r#"{"a":1,"a":2,"__proto__":{"x":1},"__proto__":2}"#).unwrap();
-        assert_eq!(value.to_string(), r#"{"__proto__":2,"a":2}"#);
+        assert_eq!(value.to_string(), r#"{"a":2,"__proto__":2}"#);
     }
 
     #[test]

@@ -186,7 +186,8 @@ fn value() -> impl Strategy<Value = Value> {
         prop_oneof![
             vec(inner.clone(), 0..4).prop_map(Value::Array),
             // An object of the application that looks like a placeholder is one to the peer, here as in the reference.
-            proptest::collection::btree_map("[a-z0-9 \"]{0,6}", inner, 0..4).prop_map(Value::Object),
+            proptest::collection::btree_map("[a-z0-9 \"]{0,6}", inner, 0..4)
+                .prop_map(|entries| Value::Object(entries.into_iter().collect())),
         ]
     })
 }

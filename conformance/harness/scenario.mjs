@@ -64,7 +64,10 @@ class Stage {
   async openAll(namespaces, options = {}) {
     const names = namespaces.map(() => `client ${(handles += 1)}`);
     const settings = { url: this.server.url, mode: this.mode, ...options, namespaces };
+    const command = `open ${namespaces}`;
+    this.pending.add(command);
     await this.agent.run("open", names, [pack(settings)]);
+    this.pending.delete(command);
     return names.map((name) => new Client(this.agent, name, this.pending));
   }
 

@@ -178,6 +178,11 @@ class AsyncAgent:
             task.add_done_callback(tasks.discard)
 
 
+def in_background(function, *args):
+    """Also for what ends a connection: now and then this client then waits for its last poll, until the next ping."""
+    threading.Thread(target=function, args=args, daemon=True).start()
+
+
 class SyncClient:
     def __init__(self, connection, namespace, options):
         self.connection, self.namespace = connection, namespace
@@ -248,7 +253,7 @@ class SyncClient:
             time.sleep(0.001)
 
     def disconnect(self):
-        self.connection.disconnect()
+        in_background(self.connection.disconnect)
 
 
 class SyncAgent:
@@ -266,7 +271,7 @@ class SyncAgent:
 
     def close(self):
         for connection in self.connections:
-            connection.shutdown()
+            in_background(connection.shutdown)
         self.clients, self.connections = {}, []
 
     def run(self, command):
@@ -288,7 +293,7 @@ class SyncAgent:
     def serve(self):
         for line in sys.stdin:
             # A command may wait for ever for an event, so each has a thread; they end with the process.
-            threading.Thread(target=self.answer, args=(json.loads(line),), daemon=True).start()
+            in_background(self.answer, json.loads(line))
 
 
 if __name__ == "__main__":

@@ -56,7 +56,5 @@ export const pythonSync = {
   name: "python-socketio 5 (sync)",
   // It starts a thread for every message that arrives, so its own events may overtake one another.
   can: new Set([...pythonAsync.can].filter((ability) => ability !== "order")),
-  // On a busy machine it now and then never wakes up, against the official server too (see differences.md).
-  tries: 2,
   start: () => startAgent("sync"),
 };

@@ -31,7 +31,7 @@ impl<'a> Args<'a> {
 
     /// The payload of a CONNECT or CONNECT_ERROR as if it were an only argument, so that it is decoded the same way.
     pub fn from_raw(payload: Option<&'a RawValue>) -> Self {
-        Args { values: payload.into_iter().collect(), attachments: &[] }
+        Args { values: payload.into_iter().map(RawValue::get).collect(), attachments: &[] }
     }
 
     /// How many there are.
@@ -45,12 +45,12 @@ impl<'a> Args<'a> {
     }
 
     /// The JSON of one argument; placeholders stand in it as they came.
-    pub fn get(&self, index: usize) -> Option<&'a RawValue> {
+    pub fn get(&self, index: usize) -> Option<&'a str> {
         self.values.get(index).copied()
     }
 
     /// The JSON of each argument.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a RawValue> + '_ {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a str> + '_ {
         self.values.iter().copied()
     }
 
@@ -69,7 +69,7 @@ impl<'a> Args<'a> {
     /// The argument is missing, or is no `T`.
     pub fn decode<T: DeserializeOwned>(&self, index: usize) -> Result<T, ArgumentError> {
         let raw = self.get(index);
-        de::from_raw(raw.unwrap_or(RawValue::NULL), self.attachments).map_err(|source| ArgumentError {
+        de::from_raw(raw.unwrap_or("null"), self.attachments).map_err(|source| ArgumentError {
             index,
             missing: raw.is_none(),
             source,
@@ -81,7 +81,7 @@ impl<'a> Args<'a> {
     /// # Errors
     /// It holds what no value can: half a surrogate pair, or a number beyond the range of floats.
     pub fn value(&self, index: usize) -> Result<Value, ArgumentError> {
-        let raw = self.get(index).unwrap_or(RawValue::NULL);
+        let raw = self.get(index).unwrap_or("null");
         de::from_raw_with(raw, ValueSeed { attachments: self.attachments }).map_err(|source| ArgumentError {
             index,
             missing: false,
@@ -92,7 +92,7 @@ impl<'a> Args<'a> {
     /// A copy that does not borrow from the packet.
     pub fn to_owned_args(&self) -> OwnedArgs {
         OwnedArgs {
-            values: self.values.iter().map(|&raw| raw.to_owned()).collect(),
+            values: self.values.iter().map(|&json| json.into()).collect(),
             attachments: self.attachments.to_vec(),
         }
     }
@@ -101,7 +101,7 @@ impl<'a> Args<'a> {
 /// Arguments that outlive their packet, such as an acknowledgement's on the way to whoever awaits it.
 #[derive(Clone, Debug, Default)]
 pub struct OwnedArgs {
-    values: SmallVec<[Box<RawValue>; 1]>,
+    values: SmallVec<[Box<str>; 1]>,
     attachments: Vec<Bytes>,
 }
 
@@ -136,7 +136,7 @@ struct Answer<'a, 'de> {
 impl<'de> Answer<'_, 'de> {
     fn first<S: DeserializeSeed<'de>>(&self, seed: S) -> serde_json::Result<S::Value> {
         let index = self.at.get();
-        let raw = self.args.get(index).unwrap_or(RawValue::NULL);
+        let raw = self.args.get(index).unwrap_or("null");
         de::from_raw_seed(raw, self.args.attachments, seed)
     }
 }

@@ -8,21 +8,20 @@ use serde::{
     Deserialize, Deserializer,
     de::{DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor},
 };
-use serde_json::value::RawValue;
 
 use super::placeholder::{LookAhead, Source};
 
 /// Decodes one raw value, with its attachments.
-pub(super) fn from_raw<'de, T: Deserialize<'de>>(raw: &'de RawValue, attachments: &[Bytes]) -> serde_json::Result<T> {
+pub(super) fn from_raw<'de, T: Deserialize<'de>>(raw: &'de str, attachments: &[Bytes]) -> serde_json::Result<T> {
     from_raw_seed(raw, attachments, PhantomData)
 }
 
 pub(super) fn from_raw_seed<'de, S: DeserializeSeed<'de>>(
-    raw: &'de RawValue,
+    raw: &'de str,
     attachments: &[Bytes],
     seed: S,
 ) -> serde_json::Result<S::Value> {
-    let mut inner = serde_json::Deserializer::from_str(raw.get());
+    let mut inner = serde_json::Deserializer::from_str(raw);
     if attachments.is_empty() {
         return seed.deserialize(&mut inner);
     }
@@ -31,8 +30,8 @@ pub(super) fn from_raw_seed<'de, S: DeserializeSeed<'de>>(
 }
 
 /// Decodes one raw value by a seed that resolves placeholders itself.
-pub(super) fn from_raw_with<'de, S: DeserializeSeed<'de>>(raw: &'de RawValue, seed: S) -> serde_json::Result<S::Value> {
-    seed.deserialize(&mut serde_json::Deserializer::from_str(raw.get()))
+pub(super) fn from_raw_with<'de, S: DeserializeSeed<'de>>(raw: &'de str, seed: S) -> serde_json::Result<S::Value> {
+    seed.deserialize(&mut serde_json::Deserializer::from_str(raw))
 }
 
 /// A deserializer, a seed or a visitor that resolves placeholders on its way.

@@ -1,40 +1,55 @@
 //! What must be known of a packet's JSON before anything is decoded: it is valid, it is not too deep, and where its
-//! elements are. Depth never becomes recursion here: serde_json skips over values with a loop, and the depth is counted.
+//! elements are.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use serde_json::{Number, value::RawValue};
 use smallvec::SmallVec;
 
 use super::{
     RESERVED_EVENTS,
     config::ConnectionConfig,
     error::{Error, Limit},
+    scan::{DEPTH_MAX, Fault, Scanner},
 };
 
-/// Raw elements of an array. Most events have few.
-pub(super) type RawValues<'a> = SmallVec<[&'a RawValue; 4]>;
-
-/// serde_json decodes 127 levels; the outermost array is split here and does not count there.
-const DEPTH_DECODABLE: usize = 128;
+/// Valid JSON: the elements of an array. Most events have few.
+pub(super) type RawValues<'a> = SmallVec<[&'a str; 4]>;
 
 /// Splits `["name",…]` into the event's name and its arguments.
 pub(super) fn split_event<'a>(
     json: &'a str,
     config: &ConnectionConfig,
 ) -> Result<(Cow<'a, str>, RawValues<'a>), Error> {
-    let mut split = Split { config, named: true, name: None, values: RawValues::new(), fault: None };
-    split.run(json)?;
-    let name = split.name.ok_or(Error::InvalidPayload)?;
-    Ok((name, split.values))
+    let mut scanner = Scanner::new(json, config.json_depth_max);
+    scanner.begin_array().map_err(refusal(config))?;
+    let first = scanner.next_element(true).map_err(refusal(config))?;
+    let name = event_name(first.ok_or(Error::InvalidPayload)?, config)?;
+    let values = elements(scanner, false, config)?;
+    Ok((name, values))
 }
 
 /// Splits `[…]` into its elements.
 pub(super) fn split_array<'a>(json: &'a str, config: &ConnectionConfig) -> Result<RawValues<'a>, Error> {
-    let mut split = Split { config, named: false, name: None, values: RawValues::new(), fault: None };
-    split.run(json)?;
-    Ok(split.values)
+    let mut scanner = Scanner::new(json, config.json_depth_max);
+    scanner.begin_array().map_err(refusal(config))?;
+    elements(scanner, true, config)
+}
+
+fn elements<'a>(
+    mut scanner: Scanner<'a>,
+    mut is_first: bool,
+    config: &ConnectionConfig,
+) -> Result<RawValues<'a>, Error> {
+    let mut values = RawValues::new();
+    while let Some(value) = scanner.next_element(is_first).map_err(refusal(config))? {
+        if values.len() == config.arguments_max {
+            return Err(Error::Limit { what: Limit::Arguments, max: config.arguments_max });
+        }
+        values.push(value);
+        is_first = false;
+    }
+    Ok(values)
 }
 
 /// The payload of a CONNECT: an object, or nothing.
@@ -55,169 +70,36 @@ pub(super) fn object_or_text<'a>(json: &'a str, config: &ConnectionConfig) -> Re
 }
 
 fn raw<'a>(json: &'a str, config: &ConnectionConfig) -> Result<&'a RawValue, Error> {
-    check_depth(json, config.json_depth_max)?;
+    Scanner::new(json, config.json_depth_max).whole().map_err(refusal(config))?;
     serde_json::from_str(json).map_err(|_| Error::InvalidPayload)
 }
 
-/// Refuses what is deeper than `max` levels. Invalid JSON may pass; valid JSON is measured exactly.
-fn check_depth(json: &str, max: usize) -> Result<(), Error> {
-    let max = max.min(DEPTH_DECODABLE);
-    // Few brackets at all, wherever they stand, settle it in most cases, and are counted much faster.
-    let brackets = json.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
-    if brackets <= max || depth(json) <= max {
-        return Ok(());
+fn refusal(config: &ConnectionConfig) -> impl Fn(Fault) -> Error {
+    let max = config.json_depth_max.min(DEPTH_MAX);
+    move |fault| match fault {
+        Fault::Invalid => Error::InvalidPayload,
+        Fault::TooDeep => Error::Limit { what: Limit::JsonDepth, max },
     }
-    Err(Error::Limit { what: Limit::JsonDepth, max })
 }
 
-fn depth(json: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let mut bytes = json.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'[' | b'{' => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            b'"' => skip_string(&mut bytes),
-            _ => {}
+/// The first element of an event.
+fn event_name<'a>(json: &'a str, config: &ConnectionConfig) -> Result<Cow<'a, str>, Error> {
+    let text = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let name = match text {
+        Some(text) if !text.contains('\\') => Cow::Borrowed(text),
+        Some(_) => serde_json::from_str(json).map_err(|_| Error::InvalidPayload)?,
+        None => {
+            let number: Number = serde_json::from_str(json).map_err(|_| Error::InvalidEventName)?;
+            let is_integer = number.is_i64() || number.is_u64();
+            let float = number.as_f64().filter(|_| !is_integer);
+            Cow::Owned(float.map_or_else(|| number.to_string(), |float| float.to_string()))
         }
+    };
+    if RESERVED_EVENTS.contains(&&*name) {
+        return Err(Error::ReservedEventName);
     }
-    deepest
-}
-
-fn skip_string(bytes: &mut std::str::Bytes<'_>) {
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'"' => return,
-            b'\\' => drop(bytes.next()),
-            _ => {}
-        }
-    }
-}
-
-/// One pass over an array: checks it, and remembers where its elements are.
-struct Split<'a, 'c> {
-    config: &'c ConnectionConfig,
-    /// Whether the first element is the event's name.
-    named: bool,
-    name: Option<Cow<'a, str>>,
-    values: RawValues<'a>,
-    /// What is wrong, when it is more than bad JSON: serde's error can only carry text.
-    fault: Option<Error>,
-}
-
-impl<'a> Split<'a, '_> {
-    fn run(&mut self, json: &'a str) -> Result<(), Error> {
-        if !json.starts_with('[') {
-            return Err(Error::InvalidPayload);
-        }
-        check_depth(json, self.config.json_depth_max)?;
-        let mut deserializer = serde_json::Deserializer::from_str(json);
-        let result = deserializer.deserialize_seq(&mut *self).and_then(|()| deserializer.end());
-        result.map_err(|_| self.fault.unwrap_or(Error::InvalidPayload))
-    }
-}
-
-impl<'a> Visitor<'a> for &mut Split<'a, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<(), A::Error> {
-        if self.named {
-            let name = EventName { max: self.config.event_name_bytes_max, fault: &mut self.fault };
-            self.name = seq.next_element_seed(name)?;
-        }
-        let max = self.config.arguments_max;
-        while let Some(value) = seq.next_element::<&RawValue>()? {
-            if self.values.len() == max {
-                self.fault = Some(Error::Limit { what: Limit::Arguments, max });
-                return Err(A::Error::custom("too many arguments"));
-            }
-            self.values.push(value);
-        }
-        Ok(())
-    }
-}
-
-/// An event's name: text, borrowed unless it has escapes, or a number in its decimal form.
-struct EventName<'f> {
-    max: usize,
-    fault: &'f mut Option<Error>,
-}
-
-impl<'a> DeserializeSeed<'a> for EventName<'_> {
-    type Value = Cow<'a, str>;
-
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Cow<'a, str>, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl EventName<'_> {
-    fn check<'a, E: serde::de::Error>(self, name: Cow<'a, str>) -> Result<Cow<'a, str>, E> {
-        *self.fault = if RESERVED_EVENTS.contains(&name.as_ref()) {
-            Some(Error::ReservedEventName)
-        } else if name.len() > self.max {
-            Some(Error::Limit { what: Limit::EventNameBytes, max: self.max })
-        } else {
-            None
-        };
-        if self.fault.is_some() { Err(E::custom("event name")) } else { Ok(name) }
-    }
-
-    fn refuse<'a, E: serde::de::Error>(self) -> Result<Cow<'a, str>, E> {
-        *self.fault = Some(Error::InvalidEventName);
-        Err(E::custom("event name"))
-    }
-}
-
-impl<'a> Visitor<'a> for EventName<'_> {
-    type Value = Cow<'a, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an event name")
-    }
-
-    fn visit_borrowed_str<E: serde::de::Error>(self, name: &'a str) -> Result<Cow<'a, str>, E> {
-        self.check(Cow::Borrowed(name))
-    }
-
-    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Cow<'a, str>, E> {
-        self.check(Cow::Owned(name.to_owned()))
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Cow<'a, str>, E> {
-        self.check(Cow::Owned(number.to_string()))
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Cow<'a, str>, E> {
-        self.check(Cow::Owned(number.to_string()))
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Cow<'a, str>, E> {
-        self.check(Cow::Owned(number.to_string()))
-    }
-
-    fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<Cow<'a, str>, E> {
-        self.refuse()
-    }
-
-    fn visit_unit<E: serde::de::Error>(self) -> Result<Cow<'a, str>, E> {
-        self.refuse()
-    }
-
-    fn visit_seq<A: SeqAccess<'a>>(self, _: A) -> Result<Cow<'a, str>, A::Error> {
-        self.refuse()
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, _: A) -> Result<Cow<'a, str>, A::Error> {
-        self.refuse()
-    }
+    let max = config.event_name_bytes_max;
+    if name.len() > max { Err(Error::Limit { what: Limit::EventNameBytes, max }) } else { Ok(name) }
 }
 
 #[cfg(test)]
@@ -283,7 +165,7 @@ mod tests {
         let config = ConnectionConfig { json_depth_max: usize::MAX, ..ConnectionConfig::default() };
         let json = format!("[{}{}]", "[".repeat(127), "]".repeat(127));
         let values = split_array(&json, &config).unwrap();
-        assert!(serde_json::from_str::<serde_json::Value>(values[0].get()).is_ok());
+        assert!(serde_json::from_str::<serde_json::Value>(values[0]).is_ok());
     }
 
     #[test]
@@ -323,7 +205,7 @@ mod tests {
     fn check(json: &str, name: &str, arguments: &[&str]) {
         let (parsed, values) = split_event(json, &ConnectionConfig::default()).unwrap();
         assert_eq!(parsed, name, "{json}");
-        assert_eq!(values.iter().map(|value| value.get()).collect::<Vec<_>>(), arguments, "{json}");
+        assert_eq!(values.as_slice(), arguments, "{json}");
     }
 
     fn check_refused(json: &str, error: Error) {

@@ -36,6 +36,7 @@ mod map;
 mod namespaces;
 mod packet;
 mod placeholder;
+mod scan;
 mod ser;
 mod value;
 

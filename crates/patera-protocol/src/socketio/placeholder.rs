@@ -25,10 +25,10 @@ pub(super) const NUM: &str = "num";
 
 /// Whether every placeholder in the value is for one of so many attachments. What cannot be decoded for another reason
 /// (a lone surrogate, say) is not judged here.
-pub(super) fn placeholders_are_legal(raw: &RawValue, attachments: usize) -> bool {
+pub(super) fn placeholders_are_legal(raw: &str, attachments: usize) -> bool {
     let attachments = vec![Bytes::new(); attachments];
     let source = Source::new(&attachments, raw);
-    let mut inner = serde_json::Deserializer::from_str(raw.get());
+    let mut inner = serde_json::Deserializer::from_str(raw);
     let _ = Walk.deserialize(Resolve { inner: &mut inner, source: &source });
     !source.illegal.get()
 }
@@ -47,8 +47,8 @@ pub(super) struct Source<'s> {
 const AGAIN_MAX: usize = 8;
 
 impl<'s> Source<'s> {
-    pub(super) fn new(attachments: &'s [Bytes], json: &RawValue) -> Self {
-        let again = json.get().len().saturating_mul(AGAIN_MAX);
+    pub(super) fn new(attachments: &'s [Bytes], json: &str) -> Self {
+        let again = json.len().saturating_mul(AGAIN_MAX);
         Source { attachments, illegal: Cell::new(false), again: Cell::new(again) }
     }
 

@@ -37,7 +37,7 @@ fn arguments_decode_one_by_one() {
         assert_eq!(args.decode::<u8>(0).unwrap(), 1);
         assert_eq!(args.decode::<String>(1).unwrap(), "a");
         assert_eq!(args.value(2).unwrap(), Value::Array(vec![true.into()]));
-        assert_eq!(args.iter().map(RawValue::get).collect::<Vec<_>>(), ["1", "\"a\"", "[true]"]);
+        assert_eq!(args.iter().collect::<Vec<_>>(), ["1", "\"a\"", "[true]"]);
     });
 }
 

@@ -337,7 +337,7 @@ fn feed(connection: &mut Connection, message: Message<'_>) -> Result<String, Err
 
 fn describe(incoming: &Incoming<'_>) -> String {
     let raw = |payload: &Option<&RawValue>| payload.map_or("-", RawValue::get).to_owned();
-    let all = |args: &Args<'_>| format!("[{}]", args.iter().map(RawValue::get).collect::<Vec<_>>().join(","));
+    let all = |args: &Args<'_>| format!("[{}]", args.iter().collect::<Vec<_>>().join(","));
     match incoming {
         Incoming::Connect { slot, namespace, auth } => format!("connect {} {namespace} {}", slot.index(), raw(auth)),
         Incoming::Connected { slot, namespace, payload } => {

@@ -1,0 +1,318 @@
+//! One pass over JSON that checks it and remembers where its elements stand, as RFC 8259 says, and nothing more: values are
+//! decoded by serde_json, and only those that somebody asks for. Depth is counted and never becomes recursion.
+//!
+//! It accepts what serde_json skips over: in a string `\\u` must be followed by four hexadecimal digits, but halves of
+//! surrogate pairs are found by who decodes the string.
+
+use memchr::memchr2;
+
+/// How deep JSON can be at most: serde_json decodes 127 levels, and the outermost array is split here and not decoded.
+pub(super) const DEPTH_MAX: usize = 128;
+
+/// Why JSON is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    Invalid,
+    TooDeep,
+}
+
+/// What is left to read of one JSON text, and the containers that are open here.
+pub(super) struct Scanner<'a> {
+    json: &'a str,
+    at: usize,
+    depth: usize,
+    depth_max: usize,
+    /// A bit for each open container, the innermost lowest: 1 for an object.
+    objects: u128,
+}
+
+impl<'a> Scanner<'a> {
+    /// `depth_max` is how many containers may be open at once, at most 128.
+    pub(super) fn new(json: &'a str, depth_max: usize) -> Self {
+        Scanner { json, at: 0, depth: 0, depth_max: depth_max.min(DEPTH_MAX), objects: 0 }
+    }
+
+    /// Reads the `[` that the text must begin with.
+    pub(super) fn begin_array(&mut self) -> Result<(), Fault> {
+        if self.peek() != Some(b'[') {
+            return Err(Fault::Invalid);
+        }
+        self.open(false)
+    }
+
+    /// The next element of the array that was begun, or `None` behind its end, which is the end of the text.
+    pub(super) fn next_element(&mut self, is_first: bool) -> Result<Option<&'a str>, Fault> {
+        self.skip_space();
+        match self.peek() {
+            Some(b']') => {
+                self.at += 1;
+                self.skip_space();
+                return if self.at == self.json.len() { Ok(None) } else { Err(Fault::Invalid) };
+            }
+            Some(b',') if !is_first => {
+                self.at += 1;
+                self.skip_space();
+            }
+            Some(_) if is_first => {}
+            Some(_) | None => return Err(Fault::Invalid),
+        }
+        let start = self.at;
+        self.skip_value()?;
+        self.json.get(start..self.at).ok_or(Fault::Invalid).map(Some)
+    }
+
+    /// Reads the one value that the text must be, without space in front of it.
+    pub(super) fn whole(mut self) -> Result<(), Fault> {
+        self.skip_value()?;
+        self.skip_space();
+        if self.at == self.json.len() { Ok(()) } else { Err(Fault::Invalid) }
+    }
+
+    fn skip_value(&mut self) -> Result<(), Fault> {
+        let outside = self.depth;
+        loop {
+            match self.peek() {
+                Some(b'"') => self.skip_string()?,
+                Some(b'-' | b'0'..=b'9') => self.skip_number()?,
+                Some(b'[') => {
+                    self.open(false)?;
+                    if self.peek() != Some(b']') {
+                        continue;
+                    }
+                }
+                Some(b'{') => {
+                    self.open(true)?;
+                    if self.peek() != Some(b'}') {
+                        self.skip_key()?;
+                        continue;
+                    }
+                }
+                Some(b't') => self.skip_literal("true")?,
+                Some(b'f') => self.skip_literal("false")?,
+                Some(b'n') => self.skip_literal("null")?,
+                Some(_) | None => return Err(Fault::Invalid),
+            }
+            if self.close_containers(outside)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Behind a value: closes what ends here. True if the value at `outside` is complete; else the next value follows.
+    fn close_containers(&mut self, outside: usize) -> Result<bool, Fault> {
+        while self.depth > outside {
+            self.skip_space();
+            let in_object = self.objects & 1 == 1;
+            let byte = self.peek().ok_or(Fault::Invalid)?;
+            self.at += 1;
+            match byte {
+                b',' => {
+                    self.skip_space();
+                    if in_object {
+                        self.skip_key()?;
+                    }
+                    return Ok(false);
+                }
+                b']' if !in_object => self.close(),
+                b'}' if in_object => self.close(),
+                _ => return Err(Fault::Invalid),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads `[` or `{` and the space behind.
+    fn open(&mut self, is_object: bool) -> Result<(), Fault> {
+        if self.depth == self.depth_max {
+            return Err(Fault::TooDeep);
+        }
+        self.depth += 1;
+        self.objects = self.objects << 1 | u128::from(is_object);
+        self.at += 1;
+        self.skip_space();
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        self.depth -= 1;
+        self.objects >>= 1;
+    }
+
+    /// Reads `"key" :` and the space behind.
+    fn skip_key(&mut self) -> Result<(), Fault> {
+        if self.peek() != Some(b'"') {
+            return Err(Fault::Invalid);
+        }
+        self.skip_string()?;
+        self.skip_space();
+        if self.peek() != Some(b':') {
+            return Err(Fault::Invalid);
+        }
+        self.at += 1;
+        self.skip_space();
+        Ok(())
+    }
+
+    fn skip_string(&mut self) -> Result<(), Fault> {
+        self.at += 1;
+        loop {
+            let rest = &self.json.as_bytes()[self.at..];
+            let plain = memchr2(b'"', b'\\', rest).ok_or(Fault::Invalid)?;
+            if has_control(&rest[..plain]) {
+                return Err(Fault::Invalid);
+            }
+            self.at += plain + 1;
+            if rest[plain] == b'"' {
+                return Ok(());
+            }
+            self.skip_escape()?;
+        }
+    }
+
+    fn skip_escape(&mut self) -> Result<(), Fault> {
+        let rest = &self.json.as_bytes()[self.at..];
+        self.at += match rest {
+            [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => 1,
+            [b'u', digits @ ..] if digits.len() >= 4 && digits[..4].iter().all(u8::is_ascii_hexdigit) => 5,
+            _ => return Err(Fault::Invalid),
+        };
+        Ok(())
+    }
+
+    fn skip_number(&mut self) -> Result<(), Fault> {
+        self.at += usize::from(self.peek() == Some(b'-'));
+        let first = self.peek();
+        let digits = self.skip_digits();
+        if digits == 0 || (digits > 1 && first == Some(b'0')) {
+            return Err(Fault::Invalid);
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            if self.skip_digits() == 0 {
+                return Err(Fault::Invalid);
+            }
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
+            if self.skip_digits() == 0 {
+                return Err(Fault::Invalid);
+            }
+        }
+        Ok(())
+    }
+
+    fn skip_digits(&mut self) -> usize {
+        let start = self.at;
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
+        }
+        self.at - start
+    }
+
+    fn skip_literal(&mut self, literal: &str) -> Result<(), Fault> {
+        if !self.json.as_bytes()[self.at..].starts_with(literal.as_bytes()) {
+            return Err(Fault::Invalid);
+        }
+        self.at += literal.len();
+        Ok(())
+    }
+
+    fn skip_space(&mut self) {
+        while let Some(b' ' | b'\n' | b'\t' | b'\r') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.json.as_bytes().get(self.at).copied()
+    }
+}
+
+/// Whether a character is among them that strings may only have escaped. Whole chunks at a time, without a branch, so that
+/// the compiler can use wide registers.
+fn has_control(text: &[u8]) -> bool {
+    text.chunks(32).any(|chunk| chunk.iter().fold(false, |found, byte| found | (*byte < 0x20)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::value::RawValue;
+
+    use super::*;
+
+    #[test]
+    fn elements_stand_where_they_stand() {
+        check(r#"[]"#, Ok(&[]));
+        check(r#"[ ]"#, Ok(&[]));
+        check(r#"["a"]"#, Ok(&["\"a\""]));
+        check("[ 1 ,\t[ 2 , {\"b\" : [] } ]\n, {}\r] ", Ok(&["1", "[ 2 , {\"b\" : [] } ]", "{}"]));
+        check(r#"["]","\"]",null,true,false,-0.5e+7]"#, Ok(&["\"]\"", r#""\"]""#, "null", "true", "false", "-0.5e+7"]));
+    }
+
+    #[test]
+    fn what_is_no_array_is_refused() {
+        for json in ["", " []", "{}", "1", "[", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[]]", "[]x", "[[]", "[{]}", "[}"]
+        {
+            check(json, Err(Fault::Invalid));
+        }
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let scan = |depth: usize, max: usize| elements(&nested(depth), max).err();
+        assert_eq!(scan(3, 4), None);
+        assert_eq!(scan(4, 4), None);
+        assert_eq!(scan(5, 4), Some(Fault::TooDeep));
+        assert_eq!(scan(128, 1000), None);
+        assert_eq!(scan(129, 1000), Some(Fault::TooDeep));
+    }
+
+    /// Pieces that go wrong in many ways when they are put together.
+    fn json() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "[", "]", "{", "}", ",", ":", "\"", "\\", "\\u", "00e9", "\\ud83d", "\\n", "\"a\"", "\"k\":", "1", "-",
+            "0", "01", ".5", "1.5", "e", "E+", "9", "true", "false", "null", "nul", " ", "\n", "\u{1f}", "\u{7f}", "é",
+            "😀", "[]", "{}", "\"\"",
+        ]);
+        prop::collection::vec(piece, 0..14).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn verdicts_are_those_of_serde_json(inside in json()) {
+            let array = format!("[{inside}]");
+            let ours = elements(&array, DEPTH_MAX).ok();
+            let theirs = serde_json::from_str::<Vec<&RawValue>>(&array).ok();
+            let theirs = theirs.map(|values| values.into_iter().map(RawValue::get).collect::<Vec<_>>());
+            prop_assert_eq!(ours, theirs, "{}", array);
+            let whole = Scanner::new(&inside, DEPTH_MAX).whole().is_ok();
+            prop_assert_eq!(whole, inside.trim_ascii_start() == inside && serde_json::from_str::<&RawValue>(&inside).is_ok(), "{}", inside);
+        }
+
+        #[test]
+        fn control_characters_are_seen_anywhere(len in 0..100_usize, at in 0..100_usize, byte in 0..=255_u8) {
+            let mut text = vec![b'x'; len];
+            if let Some(place) = text.get_mut(at) {
+                *place = byte;
+            }
+            prop_assert_eq!(has_control(&text), text.iter().any(|byte| *byte < 0x20));
+        }
+    }
+
+    fn elements(json: &str, depth_max: usize) -> Result<Vec<&str>, Fault> {
+        let mut scanner = Scanner::new(json, depth_max);
+        scanner.begin_array()?;
+        let mut elements = Vec::new();
+        while let Some(element) = scanner.next_element(elements.is_empty())? {
+            elements.push(element);
+        }
+        Ok(elements)
+    }
+
+    fn check(json: &str, expected: Result<&[&str], Fault>) {
+        assert_eq!(elements(json, DEPTH_MAX), expected.map(<[&str]>::to_vec), "{json}");
+    }
+}

@@ -26,7 +26,7 @@ pub(crate) struct Connection {
     io: Arc<IoInner>,
     protocol: socketio::Connection,
     /// By slot.
-    sockets: SmallVec<[Option<Arc<SocketInner>>; 1]>,
+    sockets: SmallVec<[Option<Socket>; 1]>,
     acks: PendingAcks,
     tasks: Tasks,
     /// Until the client has joined its first namespace.
@@ -39,7 +39,7 @@ impl Connection {
             protocol: socketio::Connection::server(io.core.protocol.clone()),
             sockets: SmallVec::new(),
             acks: PendingAcks::default(),
-            tasks: Tasks::new(io.core.clone()),
+            tasks: Tasks::default(),
             connect_until: None,
             io,
         }
@@ -52,7 +52,7 @@ impl Connection {
 
     /// Whether all its sockets are let in.
     pub(crate) fn is_open(&self) -> bool {
-        self.sockets.iter().flatten().all(|socket| socket.was_let_in())
+        self.sockets.iter().flatten().all(|socket| socket.0.was_let_in())
     }
 
     /// A client asks to join a namespace.
@@ -72,8 +72,8 @@ impl Connection {
         if self.sockets.len() <= slot.index() {
             self.sockets.resize(slot.index() + 1, None);
         }
-        self.sockets[slot.index()] = Some(socket.clone());
-        match dispatch::decide(&Socket(socket), &mut self.tasks, scope.waker) {
+        let socket = self.sockets[slot.index()].insert(Socket(socket));
+        match dispatch::decide(socket, &mut self.tasks, scope.waker) {
             Some(outcome) => self.handle_outcome(outcome, scope),
             None => Ok(()),
         }
@@ -85,12 +85,12 @@ impl Connection {
             Outcome::Panicked => Err(DisconnectReason::HandlerPanicked),
             Outcome::Connect { number, decision } => {
                 let mut sockets = self.sockets.iter().flatten();
-                let Some(socket) = sockets.find(|socket| socket.number == number).cloned() else {
+                let Some(socket) = sockets.find(|socket| socket.0.number == number).cloned() else {
                     // The client has given up meanwhile.
                     return Ok(());
                 };
                 match decision {
-                    Ok(()) => self.let_in(&Socket(socket), scope),
+                    Ok(()) => self.let_in(&socket, scope),
                     Err(error) => self.refuse(&socket, &error, scope),
                 }
             }
@@ -112,11 +112,11 @@ impl Connection {
         dispatch::connect(socket, packet, &mut self.tasks, scope.waker)
     }
 
-    fn refuse(&mut self, socket: &Arc<SocketInner>, error: &Error, scope: &Scope<'_>) -> Result<(), DisconnectReason> {
-        trace!(debug, "patera::socket", "refused", namespace = %socket.namespace.name, error = %error);
-        self.protocol.refuse(socket.slot);
-        self.sockets[socket.slot.index()] = None;
-        let name = &socket.namespace.name;
+    fn refuse(&mut self, socket: &Socket, error: &Error, scope: &Scope<'_>) -> Result<(), DisconnectReason> {
+        trace!(debug, "patera::socket", "refused", namespace = %socket.0.namespace.name, error = %error);
+        self.protocol.refuse(socket.0.slot);
+        self.sockets[socket.0.slot.index()] = None;
+        let name = &socket.0.namespace.name;
         push(scope.shared, |out| encode::connect_error(out, name, &error.message(), error.data()));
         dispatch::disconnect(socket, DisconnectReason::ServerNamespaceDisconnect, &mut self.tasks, scope.waker)
     }
@@ -130,11 +130,11 @@ impl Connection {
         }
     }
 
-    fn leave(&mut self, socket: &Arc<SocketInner>, scope: &Scope<'_>) {
-        push(scope.shared, |out| encode::disconnect(out, &socket.namespace.name));
-        self.protocol.leave(socket.slot);
+    fn leave(&mut self, socket: &Socket, scope: &Scope<'_>) {
+        push(scope.shared, |out| encode::disconnect(out, &socket.0.namespace.name));
+        self.protocol.leave(socket.0.slot);
         // A panic of a disconnect handler is reported; the connection ends or goes on as it would have.
-        let _ = self.remove(socket.slot, DisconnectReason::ServerNamespaceDisconnect, scope);
+        let _ = self.remove(socket.0.slot, DisconnectReason::ServerNamespaceDisconnect, scope);
     }
 }
 
@@ -163,7 +163,7 @@ impl Application for Connection {
         let step = match incoming.map_err(|error| violated(scope, &error))? {
             None => Step::Done(Ok(())),
             Some(Incoming::Event { slot, name, args, ack }) => Step::Done(match sockets.get(slot.index()) {
-                Some(Some(socket)) => dispatch::event(&Socket(socket.clone()), &name, &args, ack, tasks, scope.waker),
+                Some(Some(socket)) => dispatch::event(socket, &name, &args, ack, tasks, scope.waker),
                 Some(None) | None => Ok(()),
             }),
             Some(Incoming::Ack { slot, id, args }) => {
@@ -190,7 +190,7 @@ impl Application for Connection {
 
     fn handle_leave(&mut self, slot: Slot, number: u64, scope: &Scope<'_>) {
         if let Some(Some(socket)) = self.sockets.get(slot.index())
-            && socket.number == number
+            && socket.0.number == number
         {
             self.leave(&socket.clone(), scope);
         }
@@ -204,7 +204,7 @@ impl Application for Connection {
     fn handle_sent(&mut self, ack: PendingAck) {
         // Who has left meanwhile answers nothing: dropped, the acknowledgement fails at once.
         if let Some(Some(socket)) = self.sockets.get(ack.slot.index())
-            && socket.number == ack.number
+            && socket.0.number == ack.number
         {
             self.acks.insert(ack, self.io.core.config.pending_acks_max);
         }

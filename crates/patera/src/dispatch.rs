@@ -1,31 +1,55 @@
 //! A socket's life in handlers: middlewares, connection, events, disconnection. Called by the session's task only.
 
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Context, Poll, Waker, ready};
 
 use patera_protocol::socketio::Args;
 
 use crate::error::{DisconnectReason, Error};
-use crate::handler::{AckTarget, CallError, EventContext, EventHandler, Failure, MIDDLEWARE, Middleware};
+use crate::handler::{
+    CallError, EventContext, EventHandler, Failure, MIDDLEWARE, Middleware, MiddlewareFuture, Refusal,
+};
 use crate::prepared::Prepared;
 use crate::socket::{Socket, SocketInner};
 use crate::stats::{count, uncount};
-use crate::tasks::{Outcome, Task, Tasks, catch};
+use crate::tasks::{Outcome, Task, TaskFuture, Tasks, catch};
 use crate::trace::trace;
 
 /// Asks the middlewares, one after the other. The decision comes as [`Outcome::Connect`], at once if none of them waits.
 pub(crate) fn decide(socket: &Socket, tasks: &mut Tasks, waker: &Waker) -> Option<Outcome> {
     let number = socket.0.number;
-    let middlewares = socket.0.namespace.middlewares();
+    let middlewares = socket.0.namespace.hooks().middlewares.clone();
     if middlewares.is_empty() {
         return Some(Outcome::Connect { number, decision: Ok(()) });
     }
     let asked = socket.clone();
-    let task: Task = Box::pin(async move {
-        let decision = ask(&asked, middlewares).await;
-        Outcome::Connect { number, decision }
-    });
-    tasks.start(task, socket, &MIDDLEWARE.into(), waker)
+    let mut task: Task =
+        Box::pin(Deciding { number, decision: Box::pin(async move { ask(&asked, middlewares).await }) });
+    match catch(|| task.as_mut().poll(&mut Context::from_waker(waker), socket, MIDDLEWARE)) {
+        Some(Poll::Ready(outcome)) => Some(outcome),
+        Some(Poll::Pending) => {
+            tasks.keep(task, socket, &MIDDLEWARE.into());
+            None
+        }
+        None => {
+            socket.report(MIDDLEWARE, &Failure::Panic);
+            Some(Outcome::Panicked)
+        }
+    }
+}
+
+/// Middlewares at work.
+struct Deciding {
+    number: u64,
+    decision: MiddlewareFuture,
+}
+
+impl TaskFuture for Deciding {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>, _: &Socket, _: &str) -> Poll<Outcome> {
+        let decision = ready!(self.decision.as_mut().poll(cx));
+        Poll::Ready(Outcome::Connect { number: self.number, decision })
+    }
 }
 
 async fn ask(socket: &Socket, middlewares: Vec<Arc<dyn Middleware>>) -> Result<(), Error> {
@@ -58,8 +82,8 @@ pub(crate) fn connect(
     count(&socket.0.session.core.counters.sockets, 1);
     trace!(debug, "patera::socket", "connected", namespace = %namespace.name, socket = %socket.0.id);
     let auth = socket.0.auth().as_args();
-    for handler in namespace.connection_handlers() {
-        start(&handler, EventContext::new(socket, &auth, None), tasks, waker)?;
+    for handler in &namespace.hooks().connection {
+        start(&**handler, EventContext::new(socket, &auth, None), tasks, waker)?;
     }
     Ok(())
 }
@@ -76,21 +100,21 @@ pub(crate) fn event(
     if !socket.is_connected() {
         return Ok(());
     }
-    let handlers = [socket.0.namespace.event_handlers(name), socket.0.event_handlers(name)];
-    for handler in handlers.iter().flatten() {
-        start(handler, EventContext::new(socket, args, ack), tasks, waker)?;
+    let hooks = socket.0.namespace.hooks();
+    let own = socket.0.event_handlers(name);
+    for handler in hooks.events.get(name).into_iter().flatten().chain(&own) {
+        start(&**handler, EventContext::new(socket, args, ack), tasks, waker)?;
     }
     Ok(())
 }
 
 /// Takes a socket out of its namespace and tells its handlers; nothing if that was done before.
 pub(crate) fn disconnect(
-    socket: &Arc<SocketInner>,
+    socket: &Socket,
     reason: DisconnectReason,
     tasks: &mut Tasks,
     waker: &Waker,
 ) -> Result<(), DisconnectReason> {
-    let socket = Socket(socket.clone());
     let was_let_in = socket.0.was_let_in();
     if !socket.0.set_disconnected() {
         return Ok(());
@@ -103,20 +127,20 @@ pub(crate) fn disconnect(
     }
     uncount(&socket.0.session.core.counters.sockets, 1);
     trace!(debug, "patera::socket", "disconnected", namespace = %socket.0.namespace.name, socket = %socket.0.id, reason = %reason);
-    let handlers = [socket.0.namespace.disconnect_handlers(), socket.0.disconnect_handlers()];
+    let hooks = socket.0.namespace.hooks();
+    let own = socket.0.disconnect_handlers();
     let none = Args::default();
     let mut result = Ok(());
-    for handler in handlers.iter().flatten() {
+    for handler in hooks.disconnect.iter().chain(&own) {
         let handler = Clearing { handler: handler.clone(), clear: clear.clone() };
-        let handler: Arc<dyn EventHandler> = Arc::new(handler);
-        let started = start(&handler, EventContext::new(&socket, &none, None).with_reason(reason), tasks, waker);
+        let started = start(&handler, EventContext::new(socket, &none, None).with_reason(reason), tasks, waker);
         result = result.and(started);
     }
     result
 }
 
 /// Takes a socket out of its namespace without a word to its handlers.
-pub(crate) fn forget(socket: &Arc<SocketInner>) {
+pub(crate) fn forget(Socket(socket): &Socket) {
     let was_let_in = socket.was_let_in();
     if socket.set_disconnected() {
         socket.namespace.rooms.remove(socket);
@@ -129,26 +153,32 @@ pub(crate) fn forget(socket: &Arc<SocketInner>) {
 
 /// Calls a handler and polls it once. Arguments that do not fit are reported, to the client too; a panic ends the connection.
 fn start(
-    handler: &Arc<dyn EventHandler>,
+    handler: &dyn EventHandler,
     mut context: EventContext<'_, '_>,
     tasks: &mut Tasks,
     waker: &Waker,
 ) -> Result<(), DisconnectReason> {
-    let socket = context.socket;
-    match catch(|| handler.start(&mut context)) {
-        Some(Ok(task)) => match tasks.start(task, socket, handler.event(), waker) {
-            Some(Outcome::Panicked) => Err(DisconnectReason::HandlerPanicked),
-            Some(Outcome::Done | Outcome::Connect { .. }) | None => Ok(()),
-        },
-        Some(Err(error)) => {
-            if let Some(id) = context.ack {
-                AckTarget::new(socket, id).send_error(&error.message());
-            }
-            socket.report(handler.event(), &Failure::Call(error));
+    let (socket, event) = (context.socket, handler.event());
+    let mut task = None;
+    let polled = catch(|| {
+        let task = task.insert(handler.start(&mut context)?);
+        Ok::<_, CallError>(task.as_mut().poll(&mut Context::from_waker(waker), socket, event))
+    });
+    match (polled, task) {
+        (Some(Ok(Poll::Ready(_))), _) => Ok(()),
+        (Some(Ok(Poll::Pending)), Some(task)) => {
+            tasks.keep(task, socket, event);
             Ok(())
         }
-        None => {
-            socket.report(handler.event(), &Failure::Panic);
+        (Some(Err(error)), _) => {
+            if let Some(id) = context.ack {
+                socket.acknowledge(id, &Refusal { error: &error.message() });
+            }
+            socket.report(event, &Failure::Call(error));
+            Ok(())
+        }
+        (Some(Ok(Poll::Pending)) | None, _) => {
+            socket.report(event, &Failure::Panic);
             Err(DisconnectReason::HandlerPanicked)
         }
     }
@@ -175,11 +205,18 @@ impl EventHandler for Clearing {
 
     fn start(&self, event: &mut EventContext<'_, '_>) -> Result<Task, CallError> {
         let task = self.handler.start(event)?;
-        let clear = self.clear.clone();
-        Ok(Box::pin(async move {
-            let outcome = task.await;
-            drop(clear);
-            outcome
-        }))
+        Ok(Box::pin(ClearingTask { task, _clear: self.clear.clone() }))
+    }
+}
+
+/// Dropped with what it polls, it drops the right to clear.
+struct ClearingTask {
+    task: Task,
+    _clear: Arc<ClearOnDrop>,
+}
+
+impl TaskFuture for ClearingTask {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>, socket: &Socket, event: &str) -> Poll<Outcome> {
+        self.task.as_mut().poll(cx, socket, event)
     }
 }

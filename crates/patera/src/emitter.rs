@@ -78,9 +78,7 @@ impl Emitter {
     /// # Errors
     /// See [`EmitError`].
     pub fn try_emit(&self, event: &str, args: impl Serialize) -> Result<(), EmitError> {
-        let name = &self.socket.0.namespace.name;
-        let prepared = Prepared::packet(self.flags, |out| encode::event(out, name, None, event, &args))?;
-        self.socket.0.push(Item { prepared, ack: None })
+        self.socket.0.emit(event, &args, self.flags)
     }
 
     /// See [`Socket::emit_with_ack`].

@@ -8,15 +8,17 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use patera_protocol::socketio::{Args, ArgumentError, Value};
+use pin_project_lite::pin_project;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{DisconnectReason, Error};
 use crate::io::Io;
 use crate::socket::Socket;
-use crate::tasks::{Outcome, Task};
+use crate::tasks::{Outcome, Task, TaskFuture};
 
 /// An event on its way into a handler: what [`FromEvent`] takes from.
 pub struct EventContext<'a, 'p> {
@@ -52,8 +54,9 @@ impl<'a, 'p> EventContext<'a, 'p> {
         self.args.decode(index).map_err(CallError::Argument)
     }
 
+    /// What the handler gets to answer with later.
     fn ack_target(&self) -> Option<AckTarget> {
-        self.ack.map(|id| AckTarget::new(self.socket, id))
+        self.ack.map(|id| AckTarget { socket: self.socket.clone(), id })
     }
 }
 
@@ -169,8 +172,8 @@ pub struct Ack<T> {
 impl<T: Serialize> Ack<T> {
     /// Answers: a tuple is several arguments, `()` none, anything else one.
     pub fn send(self, answer: T) {
-        if let Some(target) = self.target {
-            target.send(&answer);
+        if let Some(AckTarget { socket, id }) = self.target {
+            socket.acknowledge(id, &answer);
         }
     }
 
@@ -193,27 +196,9 @@ impl<T> fmt::Debug for Ack<T> {
 }
 
 /// Where an acknowledgement goes.
-pub(crate) struct AckTarget {
+struct AckTarget {
     socket: Socket,
     id: u64,
-}
-
-impl AckTarget {
-    pub(crate) fn new(socket: &Socket, id: u64) -> Self {
-        AckTarget { socket: socket.clone(), id }
-    }
-
-    fn send<T: Serialize>(&self, answer: &T) {
-        self.socket.acknowledge(self.id, answer);
-    }
-
-    pub(crate) fn send_error(&self, message: &str) {
-        #[derive(Serialize)]
-        struct Refusal<'a> {
-            error: &'a str,
-        }
-        self.send(&Refusal { error: message });
-    }
 }
 
 /// The acknowledgement, as a handler's return value: a tuple is several arguments, `()` none, anything else one.
@@ -234,9 +219,17 @@ pub trait IntoReply {
 /// A way to answer that is not part of the API.
 #[doc(hidden)]
 pub struct Acknowledge<'a> {
-    target: Option<&'a AckTarget>,
     socket: &'a Socket,
     event: &'a str,
+    id: Option<u64>,
+}
+
+impl Acknowledge<'_> {
+    fn send(&self, answer: &impl Serialize) {
+        if let Some(id) = self.id {
+            self.socket.acknowledge(id, answer);
+        }
+    }
 }
 
 impl IntoReply for () {
@@ -245,9 +238,7 @@ impl IntoReply for () {
 
 impl<T: Serialize> IntoReply for Reply<T> {
     fn reply(self, ack: Acknowledge<'_>) {
-        if let Some(target) = ack.target {
-            target.send(&self.0);
-        }
+        ack.send(&self.0);
     }
 }
 
@@ -257,13 +248,17 @@ impl<R: IntoReply, E: Into<Error>> IntoReply for Result<R, E> {
             Ok(reply) => reply.reply(ack),
             Err(error) => {
                 let error = error.into();
-                if let Some(target) = ack.target {
-                    target.send_error(&error.message());
-                }
+                ack.send(&Refusal { error: &error.message() });
                 ack.socket.report(ack.event, &Failure::Handler(error));
             }
         }
     }
+}
+
+/// The acknowledgement of an event that failed.
+#[derive(Serialize)]
+pub(crate) struct Refusal<'a> {
+    pub(crate) error: &'a str,
 }
 
 /// What went wrong in a handler: see [`Io::on_error`](crate::Namespace::on_error).
@@ -397,14 +392,30 @@ where
     }
 
     fn start(&self, event: &mut EventContext<'_, '_>) -> Result<Task, CallError> {
-        let socket = event.socket.clone();
-        let ack = event.ack_target();
+        let id = event.ack;
         let future = self.handler.clone().start(event)?;
-        let event = self.event.clone();
-        Ok(Box::pin(async move {
-            future.await.reply(Acknowledge { target: ack.as_ref(), socket: &socket, event: &event });
-            Outcome::Done
-        }))
+        Ok(Box::pin(Running { future, id }))
+    }
+}
+
+pin_project! {
+    /// A handler on its way. Where it was called from comes with each poll, so that a call owns nothing but its future.
+    struct Running<F> {
+        #[pin]
+        future: F,
+        id: Option<u64>,
+    }
+}
+
+impl<F> TaskFuture for Running<F>
+where
+    F: Future<Output: IntoReply> + Send,
+{
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, socket: &Socket, event: &str) -> Poll<Outcome> {
+        let running = self.project();
+        let returned = ready!(running.future.poll(cx));
+        returned.reply(Acknowledge { socket, event, id: *running.id });
+        Poll::Ready(Outcome::Done)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::RwLock;
+use arc_swap::ArcSwap;
 use serde::Serialize;
 use smallvec::SmallVec;
 
@@ -31,18 +31,21 @@ pub(crate) struct NamespaceInner {
     pub(crate) rooms: Rooms,
     /// One counter for all sockets, so that a packet with an acknowledgement can be shared too.
     ack_ids: AtomicU64,
-    hooks: RwLock<Hooks>,
+    hooks: ArcSwap<Hooks>,
 }
 
-/// Added to at any time; read per connection and per event.
-#[derive(Default)]
-struct Hooks {
-    middlewares: Vec<Arc<dyn Middleware>>,
-    connection: Handlers,
-    disconnect: Handlers,
-    events: HashMap<Box<str>, Handlers>,
+/// Read per connection and per event, by all threads, without a lock; added to by replacing it, which is rare.
+#[derive(Clone, Default)]
+pub(crate) struct Hooks {
+    pub(crate) middlewares: Vec<Arc<dyn Middleware>>,
+    pub(crate) connection: Handlers,
+    pub(crate) disconnect: Handlers,
+    pub(crate) events: EventHandlers,
     error: Option<ErrorHook>,
 }
+
+/// The keys are ours: clients can only look up.
+type EventHandlers = HashMap<Box<str>, Handlers, foldhash::fast::RandomState>;
 
 impl NamespaceInner {
     pub(crate) fn new(name: &str, core: Arc<Core>) -> Self {
@@ -51,7 +54,7 @@ impl NamespaceInner {
             core,
             rooms: Rooms::default(),
             ack_ids: AtomicU64::new(0),
-            hooks: RwLock::default(),
+            hooks: ArcSwap::default(),
         }
     }
 
@@ -59,26 +62,22 @@ impl NamespaceInner {
         self.ack_ids.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(crate) fn middlewares(&self) -> Vec<Arc<dyn Middleware>> {
-        self.hooks.read().middlewares.clone()
+    /// What is registered now. Handlers may run while it is held.
+    pub(crate) fn hooks(&self) -> arc_swap::Guard<Arc<Hooks>> {
+        self.hooks.load()
     }
 
-    pub(crate) fn connection_handlers(&self) -> Handlers {
-        self.hooks.read().connection.clone()
-    }
-
-    pub(crate) fn disconnect_handlers(&self) -> Handlers {
-        self.hooks.read().disconnect.clone()
-    }
-
-    pub(crate) fn event_handlers(&self, event: &str) -> Handlers {
-        self.hooks.read().events.get(event).cloned().unwrap_or_default()
+    fn add(&self, add: impl Fn(&mut Hooks)) {
+        self.hooks.rcu(|hooks| {
+            let mut hooks = Hooks::clone(hooks);
+            add(&mut hooks);
+            hooks
+        });
     }
 
     /// Tells the error hook, or traces what went wrong.
     pub(crate) fn report(&self, socket: &Socket, event: &str, failure: &Failure) {
-        let hook = self.hooks.read().error.clone();
-        match hook {
+        match &self.hooks().error {
             Some(hook) => {
                 if catch(|| hook(socket, event, failure)).is_none() {
                     trace!(error, "patera::socket", "the error hook itself panicked", namespace = %self.name);
@@ -128,7 +127,8 @@ impl Namespace {
         H: Handler<P>,
         H::Output: IntoDecision,
     {
-        self.inner.hooks.write().middlewares.push(middleware(handler));
+        let middleware = middleware(handler);
+        self.inner.add(|hooks| hooks.middlewares.push(middleware.clone()));
         self
     }
 
@@ -141,7 +141,8 @@ impl Namespace {
         H: Handler<P>,
         H::Output: IntoReply,
     {
-        self.inner.hooks.write().connection.push(event_handler(CONNECTION, handler));
+        let handler = event_handler(CONNECTION, handler);
+        self.inner.add(|hooks| hooks.connection.push(handler.clone()));
         self
     }
 
@@ -151,7 +152,8 @@ impl Namespace {
         H: Handler<P>,
         H::Output: IntoReply,
     {
-        self.inner.hooks.write().disconnect.push(event_handler(DISCONNECT, handler));
+        let handler = event_handler(DISCONNECT, handler);
+        self.inner.add(|hooks| hooks.disconnect.push(handler.clone()));
         self
     }
 
@@ -165,7 +167,8 @@ impl Namespace {
         H: Handler<P>,
         H::Output: IntoReply,
     {
-        self.inner.hooks.write().events.entry(event.into()).or_default().push(event_handler(event, handler));
+        let handler = event_handler(event, handler);
+        self.inner.add(|hooks| hooks.events.entry(event.into()).or_default().push(handler.clone()));
         self
     }
 
@@ -173,8 +176,8 @@ impl Namespace {
     ///
     /// The text is the event, or `(connection)`, `(disconnect)`, `(middleware)`.
     pub fn on_error(&self, hook: impl Fn(&Socket, &str, &Failure) + Send + Sync + 'static) -> &Self {
-        let old = self.inner.hooks.write().error.replace(Arc::new(hook));
-        drop(old);
+        let hook: ErrorHook = Arc::new(hook);
+        self.inner.add(|hooks| hooks.error = Some(hook.clone()));
         self
     }
 

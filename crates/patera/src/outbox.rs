@@ -1,12 +1,12 @@
 //! What waits for one session's task: packets for its client, and commands. Anyone may push; only the task takes.
 
-use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use parking_lot::Mutex;
 use patera_protocol::socketio::{OwnedArgs, Slot};
+use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use crate::config::{Config, OutboxPolicy};
@@ -44,6 +44,13 @@ pub(crate) enum Command {
     Close { reason: DisconnectReason, flush: bool },
 }
 
+/// What a session's task finds when it is awake.
+pub(crate) struct Turn {
+    pub(crate) commands: Vec<Command>,
+    /// Too much waits: the session is to end.
+    pub(crate) overflowed: bool,
+}
+
 /// The answer to a polling GET.
 pub(crate) enum PollAnswer {
     Payload(Vec<u8>),
@@ -51,13 +58,16 @@ pub(crate) enum PollAnswer {
     Overlap,
 }
 
+/// What waits, or has been taken: most often one packet, which then costs no allocation.
+pub(crate) type Items = SmallVec<[Item; 1]>;
+
 /// Bounded in bytes by `outbox_bytes_max`; what happens at the limit is `outbox_policy`. Safe from any thread.
 #[derive(Default)]
 pub(crate) struct Outbox(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    items: VecDeque<Item>,
+    items: Items,
     commands: Vec<Command>,
     /// Of `items` and of what the task has taken but not written yet.
     bytes: usize,
@@ -96,7 +106,7 @@ impl Outbox {
             return Err(EmitError::Full);
         }
         state.bytes += size;
-        state.items.push_back(item);
+        state.items.push(item);
         Self::wake(state);
         Ok(())
     }
@@ -121,15 +131,17 @@ impl Outbox {
     }
 
     /// The task is awake: takes all commands. The session's task only, as all below.
-    pub(crate) fn take_commands(&self) -> Vec<Command> {
+    pub(crate) fn begin_turn(&self) -> Turn {
         let mut state = self.0.lock();
         state.parked = false;
-        mem::take(&mut state.commands)
+        Turn { commands: mem::take(&mut state.commands), overflowed: state.overflowed }
     }
 
-    /// Takes what waits, up to `bytes_max` and at least one item. Its bytes count until [`written`](Self::written).
-    pub(crate) fn take_items(&self, bytes_max: usize) -> VecDeque<Item> {
+    /// Takes what waits, up to `bytes_max` and at least one item. `written` bytes of what was taken before have left the
+    /// process; until then they count.
+    pub(crate) fn take_items(&self, bytes_max: usize, written: usize) -> Items {
         let mut state = self.0.lock();
+        state.bytes = state.bytes.saturating_sub(written);
         if state.bytes <= bytes_max {
             return mem::take(&mut state.items);
         }
@@ -142,6 +154,11 @@ impl Outbox {
         state.items.drain(..count).collect()
     }
 
+    /// Whether a packet waits.
+    pub(crate) fn has_items(&self) -> bool {
+        !self.0.lock().items.is_empty()
+    }
+
     /// `bytes` of what was taken have left the process.
     pub(crate) fn written(&self, bytes: usize) {
         let mut state = self.0.lock();
@@ -152,13 +169,11 @@ impl Outbox {
         self.0.lock().writable = writable;
     }
 
-    pub(crate) fn overflowed(&self) -> bool {
-        self.0.lock().overflowed
-    }
-
-    /// Goes to sleep unless there is something to do: a command, or an item while `can_send`.
-    pub(crate) fn park(&self, cx: &Context<'_>, can_send: bool) -> bool {
+    /// Goes to sleep unless there is something to do: a command, or an item while `can_send`. `written` as for
+    /// [`take_items`](Self::take_items).
+    pub(crate) fn park(&self, cx: &Context<'_>, can_send: bool, written: usize) -> bool {
         let mut state = self.0.lock();
+        state.bytes = state.bytes.saturating_sub(written);
         if state.overflowed || !state.commands.is_empty() || (can_send && !state.items.is_empty()) {
             return false;
         }

@@ -1,25 +1,27 @@
 //! A packet made once and shared by every session it goes to: its text, its attachments, its whole WebSocket frame.
 
+use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use patera_protocol::engineio::{Message, Packet, payload};
 use patera_protocol::socketio::EncodeError;
 use patera_websocket::{Opcode, SERVER_HEADER_BYTES_MAX, server_frame, server_header};
 
+use crate::config::COPY_BYTES_MAX;
 use crate::native;
 use crate::transport::Batch;
 
 /// ```text
-/// buffer:  [ gap ][ WebSocket header ][ '4' ][ Socket.IO packet ]
-///                 ^ frame_at          ^ TEXT_AT
+/// buffer:  [ WebSocket header ][ '4' ][ Socket.IO packet ]
+///                              ^ text_at
 /// ```
-/// One allocation serves both forms: a polling payload takes what follows `TEXT_AT`, a WebSocket all from `frame_at`.
+/// One allocation serves both forms: a polling payload takes what follows `text_at`, a WebSocket all.
 pub(crate) struct Prepared {
     buffer: Bytes,
-    frame_at: usize,
-    attachments: Vec<Bytes>,
+    text_at: u8,
     pub(crate) flags: Flags,
+    attachments: Vec<Bytes>,
     /// What a plain WebSocket gets instead, once one is in the audience.
     native: OnceLock<Box<native::Forms>>,
 }
@@ -50,7 +52,13 @@ impl Default for Flags {
     }
 }
 
-const TEXT_AT: usize = SERVER_HEADER_BYTES_MAX;
+/// Room in front of the text for the longest header.
+const GAP: usize = SERVER_HEADER_BYTES_MAX;
+
+thread_local! {
+    /// Where packets are written before their length is known.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 impl Prepared {
     /// A Socket.IO packet; `encode` appends its text and returns its attachments.
@@ -58,17 +66,18 @@ impl Prepared {
         flags: Flags,
         encode: impl FnOnce(&mut Vec<u8>) -> Result<Vec<Bytes>, EncodeError>,
     ) -> Result<Arc<Self>, EncodeError> {
-        let mut buffer = Vec::with_capacity(TEXT_AT + 118);
-        buffer.resize(TEXT_AT, 0);
-        buffer.push(b'4');
-        let attachments = encode(&mut buffer)?;
-        Ok(Self::framed(buffer, attachments, flags))
+        let mut scratch = SCRATCH.take();
+        scratch.clear();
+        scratch.extend_from_slice(&[0; GAP]);
+        scratch.push(b'4');
+        let attachments = encode(&mut scratch)?;
+        Ok(Self::framed(scratch, attachments, flags))
     }
 
     /// An Engine.IO text message.
     pub(crate) fn text(text: &str) -> Arc<Self> {
-        let mut buffer = Vec::with_capacity(TEXT_AT + 1 + text.len());
-        buffer.resize(TEXT_AT, 0);
+        let mut buffer = Vec::with_capacity(GAP + 1 + text.len());
+        buffer.extend_from_slice(&[0; GAP]);
         buffer.push(b'4');
         buffer.extend_from_slice(text.as_bytes());
         Self::framed(buffer, Vec::new(), Flags::default())
@@ -78,29 +87,41 @@ impl Prepared {
     pub(crate) fn binary(data: Bytes) -> Arc<Self> {
         Arc::new(Prepared {
             buffer: Bytes::new(),
-            frame_at: 0,
-            attachments: vec![data],
+            text_at: 0,
             flags: Flags::default(),
+            attachments: vec![data],
             native: OnceLock::new(),
         })
     }
 
-    fn framed(mut buffer: Vec<u8>, attachments: Vec<Bytes>, flags: Flags) -> Arc<Self> {
-        let header = server_header(Opcode::Text, buffer.len() - TEXT_AT);
-        let frame_at = TEXT_AT - header.len();
-        buffer[frame_at..TEXT_AT].copy_from_slice(&header);
-        Arc::new(Prepared { buffer: buffer.into(), frame_at, attachments, flags, native: OnceLock::new() })
+    /// `text`: behind a gap for the header. What is small is copied, and the buffer used again; what is large is kept as it is.
+    fn framed(mut text: Vec<u8>, attachments: Vec<Bytes>, flags: Flags) -> Arc<Self> {
+        let header = server_header(Opcode::Text, text.len() - GAP);
+        let at = GAP - header.len();
+        text[at..GAP].copy_from_slice(&header);
+        let buffer = if text.len() <= COPY_BYTES_MAX {
+            let copy = Bytes::copy_from_slice(&text[at..]);
+            SCRATCH.set(text);
+            copy
+        } else {
+            let mut buffer = Bytes::from(text);
+            buffer.advance(at);
+            buffer
+        };
+        // A header is at most `GAP` bytes, which is 10.
+        let text_at = header.len() as u8;
+        Arc::new(Prepared { buffer, text_at, flags, attachments, native: OnceLock::new() })
     }
 
     /// What it counts in an outbox.
     pub(crate) fn size(&self) -> usize {
         let attachments: usize = self.attachments.iter().map(|data| data.len() + SERVER_HEADER_BYTES_MAX).sum();
-        self.buffer.len() - self.frame_at + attachments
+        self.buffer.len() + attachments
     }
 
     /// The Socket.IO packet's text.
     pub(crate) fn packet_text(&self) -> &[u8] {
-        self.buffer.get(TEXT_AT + 1..).unwrap_or_default()
+        self.buffer.get(usize::from(self.text_at) + 1..).unwrap_or_default()
     }
 
     pub(crate) fn attachments(&self) -> &[Bytes] {
@@ -110,7 +131,7 @@ impl Prepared {
     /// As Engine.IO WebSocket frames; with `base64` bytes are text, `bAQID`.
     pub(crate) fn write_frames(&self, base64: bool, batch: &mut Batch) {
         if !self.buffer.is_empty() {
-            batch.push(&self.buffer, self.frame_at);
+            batch.push(&self.buffer);
         }
         for data in &self.attachments {
             if base64 {
@@ -119,7 +140,7 @@ impl Prepared {
                 batch.copy(&server_frame(Opcode::Text, &text));
             } else {
                 batch.copy(&server_header(Opcode::Binary, data.len()));
-                batch.push(data, 0);
+                batch.push(data);
             }
         }
     }
@@ -127,7 +148,7 @@ impl Prepared {
     /// As packets of a polling payload.
     pub(crate) fn write_payload(&self, payload: &mut payload::Encoder) {
         if !self.buffer.is_empty() {
-            payload.push_text(&self.buffer[TEXT_AT..]);
+            payload.push_text(&self.buffer[usize::from(self.text_at)..]);
         }
         for data in &self.attachments {
             payload.push_binary(data);
@@ -137,6 +158,6 @@ impl Prepared {
     /// As frames for a plain WebSocket.
     pub(crate) fn write_native(&self, raw: bool, batch: &mut Batch) {
         let forms = self.native.get_or_init(|| Box::new(native::Forms::of(self)));
-        batch.push(forms.frame(raw), 0);
+        batch.push(forms.frame(raw));
     }
 }

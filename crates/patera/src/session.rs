@@ -116,7 +116,8 @@ impl<A: Application> Session<A> {
     fn poll_open(&mut self, waker: &Waker, budget: &mut usize) -> Poll<()> {
         loop {
             let now = tokio::time::Instant::now().into_std();
-            self.handle_commands(waker, now);
+            let turn = self.shared.outbox.begin_turn();
+            self.handle_commands(turn.commands, waker, now);
             // First: the pong of a client that was not read is no missing one.
             self.rest_or_resume(now);
             self.handle_timeouts(waker, now);
@@ -130,7 +131,7 @@ impl<A: Application> Session<A> {
             }
             // Neither a client that may be read again nor one that has moved has been asked for bytes yet.
             let unread = self.handle_engine_events() || (self.resting && !self.app.is_full());
-            if self.ending.is_none() && self.shared.outbox.overflowed() {
+            if self.ending.is_none() && turn.overflowed {
                 self.end(DisconnectReason::OutboxFull, Farewell::Now);
             }
             self.postpone_or_resume_end();
@@ -148,13 +149,21 @@ impl<A: Application> Session<A> {
             if self.ending.is_some() || unread {
                 continue;
             }
-            if self.timer.poll(waker, self.deadline()).is_ready() {
+            if self.timer.poll(waker, self.deadline(), now).is_ready() {
                 continue;
             }
-            if self.shared.outbox.park(&Context::from_waker(waker), idle) {
+            if self.park(waker, idle) {
                 return Poll::Pending;
             }
         }
+    }
+
+    fn park(&mut self, waker: &Waker, can_send: bool) -> bool {
+        let written = match &mut self.link {
+            Link::WebSocket(link) => link.take_written(),
+            Link::Polling(_) => 0,
+        };
+        self.shared.outbox.park(&Context::from_waker(waker), can_send, written)
     }
 
     fn postpone_or_resume_end(&mut self) {
@@ -167,8 +176,8 @@ impl<A: Application> Session<A> {
         }
     }
 
-    fn handle_commands(&mut self, waker: &Waker, now: Instant) {
-        for command in self.shared.outbox.take_commands() {
+    fn handle_commands(&mut self, commands: Vec<Command>, waker: &Waker, now: Instant) {
+        for command in commands {
             match command {
                 Command::Poll(answer) => self.handle_get(answer),
                 Command::Post(post) => self.handle_post(post),

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -39,6 +39,8 @@ pub(crate) struct SocketInner {
     auth: OwnedArgs,
     pub(crate) rooms: Mutex<HashSet<Arc<str>>>,
     kept: Mutex<Kept>,
+    /// Whether `kept` has handlers of events: most sockets have none, and are not locked to see that.
+    has_event_handlers: AtomicBool,
 }
 
 /// What a socket has beside its connection.
@@ -85,6 +87,7 @@ impl SocketInner {
             auth,
             rooms: Mutex::default(),
             kept: Mutex::default(),
+            has_event_handlers: AtomicBool::new(false),
         })
     }
 
@@ -112,6 +115,11 @@ impl SocketInner {
             CONNECTING => self.hold(item),
             _ => Err(EmitError::Disconnected),
         }
+    }
+
+    pub(crate) fn emit(&self, event: &str, args: &impl Serialize, flags: Flags) -> Result<(), EmitError> {
+        let prepared = Prepared::packet(flags, |out| encode::event(out, &self.namespace.name, None, event, args))?;
+        self.push(Item { prepared, ack: None })
     }
 
     fn hold(&self, item: Item) -> Result<(), EmitError> {
@@ -155,6 +163,9 @@ impl SocketInner {
     }
 
     pub(crate) fn event_handlers(&self, event: &str) -> Handlers {
+        if !self.has_event_handlers.load(Ordering::Acquire) {
+            return Handlers::new();
+        }
         let kept = self.kept.lock();
         kept.events.get(event).cloned().unwrap_or_default()
     }
@@ -248,6 +259,7 @@ impl Socket {
     {
         let handler = event_handler(event, handler);
         self.0.keep(|kept| kept.events.entry(event.into()).or_default().push(handler));
+        self.0.has_event_handlers.store(true, Ordering::Release);
     }
 
     /// Adds a handler for the end of this socket; a [`DisconnectReason`] parameter tells why. The socket has left its rooms by then.
@@ -266,7 +278,9 @@ impl Socket {
     /// `bytes::Bytes` (a `Vec<u8>` is an array of numbers).
     /// It never fails: what cannot be sent is dropped, traced and counted. See [`try_emit`](Self::try_emit).
     pub fn emit(&self, event: &str, args: impl Serialize) {
-        self.emitter().emit(event, args);
+        if let Err(error) = self.try_emit(event, args) {
+            self.0.namespace.dropped(event, &error);
+        }
     }
 
     /// As [`emit`](Self::emit), and says why nothing was sent.
@@ -274,7 +288,7 @@ impl Socket {
     /// # Errors
     /// See [`EmitError`].
     pub fn try_emit(&self, event: &str, args: impl Serialize) -> Result<(), EmitError> {
-        self.emitter().try_emit(event, args)
+        self.0.emit(event, &args, Flags::default())
     }
 
     /// Emits an event and waits for the client's acknowledgement, at most [`Config::ack_timeout`](crate::Config::ack_timeout).

@@ -1,6 +1,6 @@
 //! What the server counts about itself: cheap counters, read as one snapshot.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// A snapshot of the server's counters; see [`Io::stats`](crate::Io::stats). Totals count since the server was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -43,10 +43,7 @@ pub(crate) struct Counters {
     pub(crate) sessions_closed: AtomicU64,
     pub(crate) sockets: AtomicU64,
     pub(crate) handlers_pending: AtomicU64,
-    pub(crate) packets_in: AtomicU64,
-    pub(crate) packets_out: AtomicU64,
-    pub(crate) bytes_in: AtomicU64,
-    pub(crate) bytes_out: AtomicU64,
+    traffic: [Traffic; STRIPES],
     pub(crate) dropped_volatile: AtomicU64,
     pub(crate) dropped_full: AtomicU64,
     pub(crate) dropped_disconnected: AtomicU64,
@@ -54,19 +51,56 @@ pub(crate) struct Counters {
     pub(crate) refused: AtomicU64,
 }
 
+/// Counted by every session in every turn: a few copies, so that threads do not fight over one.
+#[derive(Default)]
+#[repr(align(128))]
+struct Traffic {
+    packets_in: AtomicU64,
+    packets_out: AtomicU64,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+}
+
+const STRIPES: usize = 16;
+
+thread_local! {
+    /// The copy that this thread counts in.
+    static STRIPE: usize = {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        NEXT.fetch_add(1, Relaxed) % STRIPES
+    };
+}
+
 impl Counters {
+    /// A session has received so many packets with so many bytes.
+    pub(crate) fn received(&self, packets: u64, bytes: usize) {
+        let traffic = &self.traffic[STRIPE.with(|stripe| *stripe)];
+        count(&traffic.packets_in, packets);
+        count(&traffic.bytes_in, bytes as u64);
+    }
+
+    /// A session has sent so many packets with so many bytes.
+    pub(crate) fn sent(&self, packets: usize, bytes: usize) {
+        let traffic = &self.traffic[STRIPE.with(|stripe| *stripe)];
+        count(&traffic.packets_out, packets as u64);
+        count(&traffic.bytes_out, bytes as u64);
+    }
+
     pub(crate) fn snapshot(&self) -> Stats {
         let opened = self.sessions_opened.load(Relaxed);
+        let sum = |counter: fn(&Traffic) -> &AtomicU64| {
+            self.traffic.iter().map(|traffic| counter(traffic).load(Relaxed)).sum()
+        };
         Stats {
             sessions: opened.saturating_sub(self.sessions_closed.load(Relaxed)),
             sessions_opened: opened,
             sockets: self.sockets.load(Relaxed),
             rooms: 0,
             handlers_pending: self.handlers_pending.load(Relaxed),
-            packets_in: self.packets_in.load(Relaxed),
-            packets_out: self.packets_out.load(Relaxed),
-            bytes_in: self.bytes_in.load(Relaxed),
-            bytes_out: self.bytes_out.load(Relaxed),
+            packets_in: sum(|traffic| &traffic.packets_in),
+            packets_out: sum(|traffic| &traffic.packets_out),
+            bytes_in: sum(|traffic| &traffic.bytes_in),
+            bytes_out: sum(|traffic| &traffic.bytes_out),
             dropped_volatile: self.dropped_volatile.load(Relaxed),
             dropped_full: self.dropped_full.load(Relaxed),
             dropped_disconnected: self.dropped_disconnected.load(Relaxed),

@@ -8,14 +8,18 @@ use std::task::{Context, Poll, Waker};
 
 use futures_util::stream::{FuturesUnordered, Stream as _};
 
-use crate::core::Core;
 use crate::error::Error;
 use crate::handler::Failure;
 use crate::socket::Socket;
 use crate::stats::{count, uncount};
 
 /// A started handler.
-pub(crate) type Task = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+pub(crate) type Task = Pin<Box<dyn TaskFuture>>;
+
+/// A future that is told with each poll whose it is: most end at their first, and need not own it.
+pub(crate) trait TaskFuture: Send {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, socket: &Socket, event: &str) -> Poll<Outcome>;
+}
 
 /// What came of a task.
 pub(crate) enum Outcome {
@@ -30,67 +34,54 @@ pub(crate) enum Outcome {
 }
 
 /// Idle it owns nothing.
-pub(crate) struct Tasks {
-    core: Arc<Core>,
-    waiting: Option<Box<FuturesUnordered<Guarded>>>,
-}
+#[derive(Default)]
+pub(crate) struct Tasks(Option<Box<FuturesUnordered<Waiting>>>);
 
 impl Tasks {
-    pub(crate) fn new(core: Arc<Core>) -> Self {
-        Tasks { core, waiting: None }
-    }
-
-    /// Polls a task once, now; what does not finish is kept.
-    pub(crate) fn start(&mut self, task: Task, socket: &Socket, event: &Arc<str>, waker: &Waker) -> Option<Outcome> {
-        let mut task = Guarded { task, socket: socket.clone(), event: event.clone() };
-        match Pin::new(&mut task).poll(&mut Context::from_waker(waker)) {
-            Poll::Ready(outcome) => Some(outcome),
-            Poll::Pending => {
-                count(&self.core.counters.handlers_pending, 1);
-                self.waiting.get_or_insert_default().push(task);
-                None
-            }
-        }
+    /// Keeps a task that was polled and waits.
+    pub(crate) fn keep(&mut self, task: Task, socket: &Socket, event: &Arc<str>) {
+        count(&socket.0.session.core.counters.handlers_pending, 1);
+        let waiting = Waiting { task, socket: socket.clone(), event: event.clone() };
+        self.0.get_or_insert_default().push(waiting);
     }
 
     /// The next outcome of a task that waited. `Pending` if all still wait, `None` if there is none.
     pub(crate) fn poll_next(&mut self, waker: &Waker) -> Poll<Option<Outcome>> {
-        let Some(waiting) = &mut self.waiting else { return Poll::Ready(None) };
+        let Some(waiting) = &mut self.0 else { return Poll::Ready(None) };
         let polled = Pin::new(&mut **waiting).poll_next(&mut Context::from_waker(waker));
-        match &polled {
-            Poll::Ready(Some(_)) => uncount(&self.core.counters.handlers_pending, 1),
-            Poll::Ready(None) => self.waiting = None,
-            Poll::Pending => {}
+        if let Poll::Ready(None) = polled {
+            self.0 = None;
         }
         polled
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.waiting.as_ref().map_or(0, |waiting| waiting.len())
+        self.0.as_ref().map_or(0, |waiting| waiting.len())
     }
 }
 
-impl Drop for Tasks {
-    fn drop(&mut self) {
-        uncount(&self.core.counters.handlers_pending, self.len() as u64);
-    }
-}
-
-/// Catches a panic of user code, so that it ends its connection and no more.
-struct Guarded {
+/// A task with what it must be told.
+struct Waiting {
     task: Task,
     socket: Socket,
     event: Arc<str>,
 }
 
-impl Future for Guarded {
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        uncount(&self.socket.0.session.core.counters.handlers_pending, 1);
+    }
+}
+
+impl Future for Waiting {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
-        match catch(|| self.task.as_mut().poll(cx)) {
+        let Waiting { task, socket, event } = &mut *self;
+        match catch(|| task.as_mut().poll(cx, socket, event)) {
             Some(polled) => polled,
             None => {
-                self.socket.report(&self.event, &Failure::Panic);
+                socket.report(event, &Failure::Panic);
                 Poll::Ready(Outcome::Panicked)
             }
         }

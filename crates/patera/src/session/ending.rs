@@ -46,7 +46,7 @@ impl<A: Application> Session<A> {
         trace!(debug, "patera::engine", "session ends", sid = %self.shared.sid, reason = %ending.reason);
         self.shared.outbox.refuse_items();
         if ending.farewell != Farewell::Flush {
-            drop(self.shared.outbox.take_items(usize::MAX));
+            drop(self.shared.outbox.take_items(usize::MAX, 0));
         }
         self.app.close(ending.reason, &Scope { waker, shared: &self.shared, now });
         self.engine.close(patera_protocol::engineio::CloseReason::ForcedClose);
@@ -116,9 +116,7 @@ impl<A: Application> Session<A> {
                 };
                 return Poll::Ready(());
             }
-            if self.timer.poll(waker, Some(until)).is_pending()
-                && self.shared.outbox.park(&Context::from_waker(waker), false)
-            {
+            if self.timer.poll(waker, Some(until), now).is_pending() && self.park(waker, false) {
                 return Poll::Pending;
             }
         }
@@ -129,7 +127,7 @@ impl<A: Application> Session<A> {
     }
 
     fn take_late_commands(&mut self) {
-        for command in self.shared.outbox.take_commands() {
+        for command in self.shared.outbox.begin_turn().commands {
             match (command, &mut self.link) {
                 (Command::Poll(answer), Link::Polling(link)) => {
                     // An overlap says nothing new to a session that ends.
@@ -152,7 +150,7 @@ impl<A: Application> Session<A> {
         if !link.can_send() {
             return false;
         }
-        let items = self.shared.outbox.take_items(usize::MAX);
+        let items = self.shared.outbox.take_items(usize::MAX, 0);
         if items.is_empty() {
             link.push_control(Packet::Close);
             link.answer_get(|_| {});
@@ -165,6 +163,11 @@ impl<A: Application> Session<A> {
     /// True when everything is written, the close frame too.
     fn close_websocket(&mut self, waker: &Waker, now: Instant) -> bool {
         let reason = self.ending.map_or(DisconnectReason::ForcedClose, |ending| ending.reason);
+        while self.shared.outbox.has_items() {
+            if !self.write(waker, now) {
+                return false;
+            }
+        }
         if !self.write(waker, now) {
             return false;
         }
@@ -188,7 +191,7 @@ impl<A: Application> Session<A> {
             return Poll::Ready(());
         }
         // A timer that fires early is another round.
-        self.timer.poll(waker, Some(until))
+        self.timer.poll(waker, Some(until), now)
     }
 
     /// The connection is gone; handlers that wait run to their end.

@@ -10,7 +10,6 @@ use patera_websocket::Event;
 use super::ending::{Ending, Farewell};
 use super::{Application, Link, Scope, Session};
 use crate::error::DisconnectReason;
-use crate::stats::count;
 use crate::trace::trace;
 use crate::transport::{Dialect, PollingLink, PostAnswer, ReadEnd};
 
@@ -26,9 +25,10 @@ impl<A: Application> Session<A> {
         let Session { shared, engine, link, app, .. } = self;
         let Link::WebSocket(link) = link else { return };
         let scope = Scope { waker, shared, now };
-        let mut receiver = Receiver { engine, app, scope: &scope, dialect: link.dialect, probing: false, end: None };
+        let inlet = Inlet::new(engine, app, &scope);
+        let mut receiver = Receiver { inlet, dialect: link.dialect, probing: false, end: None };
         let read_end = loop {
-            if *budget == 0 || receiver.end.is_some() || receiver.app.is_full() {
+            if *budget == 0 || receiver.end.is_some() || receiver.inlet.app.is_full() {
                 break None;
             }
             match link.poll_read(&mut Context::from_waker(waker), budget, |event| receiver.handle_event(event)) {
@@ -37,7 +37,7 @@ impl<A: Application> Session<A> {
                 Poll::Pending => break None,
             }
         };
-        if let Some(reason) = receiver.end.take() {
+        if let Some(reason) = receiver.finish() {
             // What was answered before the violation still goes out.
             self.end(reason, Farewell::Flush);
         }
@@ -56,9 +56,10 @@ impl<A: Application> Session<A> {
     pub(super) fn read_probe(&mut self, waker: &Waker, now: Instant, budget: &mut usize) {
         let Session { shared, engine, probe: Some(probe), app, .. } = self else { return };
         let scope = Scope { waker, shared, now };
-        let mut receiver = Receiver { engine, app, scope: &scope, dialect: probe.dialect, probing: true, end: None };
+        let inlet = Inlet::new(engine, app, &scope);
+        let mut receiver = Receiver { inlet, dialect: probe.dialect, probing: true, end: None };
         let mut closed = None;
-        while *budget > 0 && receiver.end.is_none() && receiver.engine.is_upgrading() {
+        while *budget > 0 && receiver.end.is_none() && receiver.inlet.engine.is_upgrading() {
             match probe.poll_read(&mut Context::from_waker(waker), budget, |event| receiver.handle_event(event)) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(end)) => {
@@ -68,7 +69,7 @@ impl<A: Application> Session<A> {
                 Poll::Pending => break,
             }
         }
-        if let Some(reason) = receiver.end.take() {
+        if let Some(reason) = receiver.finish() {
             self.end(reason, Farewell::Now);
         }
         let error = match closed {
@@ -84,17 +85,18 @@ impl<A: Application> Session<A> {
     fn write_farewell_to_probe(&mut self, waker: &Waker, now: Instant) {
         if let Some(probe) = &mut self.probe {
             // Whether it arrives changes nothing: the polling session goes on.
-            let _ = probe.poll_write(&mut Context::from_waker(waker), now, |_, _| 0, |_| {});
+            let _ = probe.poll_write(&mut Context::from_waker(waker), now, |_, _, _| 0);
         }
     }
 
     fn read_post(&mut self, waker: &Waker, now: Instant, budget: &mut usize) {
         let Session { shared, engine, link: Link::Polling(link), app, ending, .. } = self else { return };
         let scope = Scope { waker, shared, now };
-        while *budget > 0 && ending.is_none() && !app.is_full() {
+        let mut inlet = Inlet::new(engine, app, &scope);
+        while *budget > 0 && ending.is_none() && !inlet.app.is_full() {
             let Some(packet) = link.next_packet() else { return };
             *budget -= 1;
-            match receive_polled(&packet, engine, app, link, &scope) {
+            match inlet.receive_polled(&packet, link) {
                 Err(reason) => {
                     let invalid = reason != DisconnectReason::TransportClose;
                     link.answer_post(if invalid { PostAnswer::Invalid } else { PostAnswer::Taken });
@@ -107,29 +109,58 @@ impl<A: Application> Session<A> {
     }
 }
 
-fn receive_polled<A: Application>(
-    packet: &[u8],
-    engine: &mut engineio::Session,
-    app: &mut A,
-    link: &mut PollingLink,
-    scope: &Scope<'_>,
-) -> Result<(), DisconnectReason> {
-    let mut decoder = payload::Decoder::new(packet).map_err(|_| DisconnectReason::ParseError)?;
-    while let Some(packet) = decoder.next_packet() {
-        let packet = packet.map_err(|_| DisconnectReason::ParseError)?;
-        if !matches!(packet, Packet::Message(_)) && !link.count_control(scope.shared.core.config.control_packets_max) {
-            return Err(DisconnectReason::ParseError);
-        }
-        receive(engine, app, Transport::Polling, packet, scope)?;
+/// Where packets go in, and what came is counted: once for all of them, when it is dropped.
+struct Inlet<'a, A> {
+    engine: &'a mut engineio::Session,
+    app: &'a mut A,
+    scope: &'a Scope<'a>,
+    packets: u64,
+    bytes: usize,
+}
+
+impl<'a, A: Application> Inlet<'a, A> {
+    fn new(engine: &'a mut engineio::Session, app: &'a mut A, scope: &'a Scope<'a>) -> Self {
+        Inlet { engine, app, scope, packets: 0, bytes: 0 }
     }
-    Ok(())
+
+    fn receive_polled(&mut self, packet: &[u8], link: &mut PollingLink) -> Result<(), DisconnectReason> {
+        let control_max = self.scope.shared.core.config.control_packets_max;
+        let mut decoder = payload::Decoder::new(packet).map_err(|_| DisconnectReason::ParseError)?;
+        while let Some(packet) = decoder.next_packet() {
+            let packet = packet.map_err(|_| DisconnectReason::ParseError)?;
+            if !matches!(packet, Packet::Message(_)) && !link.count_control(control_max) {
+                return Err(DisconnectReason::ParseError);
+            }
+            self.receive(Transport::Polling, packet)?;
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, transport: Transport, packet: Packet<'_>) -> Result<(), DisconnectReason> {
+        match self.engine.handle_packet(transport, packet, self.scope.now)? {
+            Some(message) => self.deliver(message),
+            None => Ok(()),
+        }
+    }
+
+    fn deliver(&mut self, message: Message<'_>) -> Result<(), DisconnectReason> {
+        self.packets += 1;
+        self.bytes += message.len();
+        self.app.handle_message(message, self.scope)
+    }
+}
+
+impl<A> Drop for Inlet<'_, A> {
+    fn drop(&mut self) {
+        if self.packets > 0 {
+            self.scope.shared.core.counters.received(self.packets, self.bytes);
+        }
+    }
 }
 
 /// Where the events of a WebSocket go.
 struct Receiver<'a, A> {
-    engine: &'a mut engineio::Session,
-    app: &'a mut A,
-    scope: &'a Scope<'a>,
+    inlet: Inlet<'a, A>,
     dialect: Dialect,
     /// Whether it is the WebSocket that is about to take over.
     probing: bool,
@@ -137,56 +168,35 @@ struct Receiver<'a, A> {
 }
 
 impl<A: Application> Receiver<'_, A> {
+    /// Why the session is to end, if it is.
+    fn finish(self) -> Option<DisconnectReason> {
+        self.end
+    }
+
     fn handle_event(&mut self, event: Event<'_>) -> ControlFlow<()> {
+        let inlet = &mut self.inlet;
         let result = match (self.dialect, event) {
             (Dialect::Engine { .. }, Event::Text(text)) => match Packet::decode_with(text, &mut Vec::new()) {
-                Ok(packet) => receive(self.engine, self.app, Transport::WebSocket, packet, self.scope),
+                Ok(packet) => inlet.receive(Transport::WebSocket, packet),
                 Err(_) => Err(DisconnectReason::ParseError),
             },
             (Dialect::Engine { .. }, Event::Binary(data)) => {
-                let packet = Packet::Message(Message::Binary(data));
-                receive(self.engine, self.app, Transport::WebSocket, packet, self.scope)
+                inlet.receive(Transport::WebSocket, Packet::Message(Message::Binary(data)))
             }
-            (Dialect::Native { .. }, Event::Text(text)) => deliver(self.app, Message::Text(text), self.scope),
-            (Dialect::Native { .. }, Event::Binary(data)) => deliver(self.app, Message::Binary(data), self.scope),
-            (Dialect::Native { .. }, Event::Pong(_)) => {
-                receive(self.engine, self.app, Transport::WebSocket, Packet::Pong(""), self.scope)
-            }
+            (Dialect::Native { .. }, Event::Text(text)) => inlet.deliver(Message::Text(text)),
+            (Dialect::Native { .. }, Event::Binary(data)) => inlet.deliver(Message::Binary(data)),
+            (Dialect::Native { .. }, Event::Pong(_)) => inlet.receive(Transport::WebSocket, Packet::Pong("")),
             (_, _) => Ok(()),
         };
         if let Err(reason) = result {
             self.end = Some(reason);
         }
         // A full application stops reading between two packets, not after the buffer; so does a session that moves.
-        let moves = self.probing && !self.engine.is_upgrading();
-        if self.end.is_some() || moves || self.app.is_full() {
+        let moves = self.probing && !self.inlet.engine.is_upgrading();
+        if self.end.is_some() || moves || self.inlet.app.is_full() {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
         }
     }
-}
-
-fn receive<A: Application>(
-    engine: &mut engineio::Session,
-    app: &mut A,
-    transport: Transport,
-    packet: Packet<'_>,
-    scope: &Scope<'_>,
-) -> Result<(), DisconnectReason> {
-    match engine.handle_packet(transport, packet, scope.now)? {
-        Some(message) => deliver(app, message, scope),
-        None => Ok(()),
-    }
-}
-
-fn deliver<A: Application>(app: &mut A, message: Message<'_>, scope: &Scope<'_>) -> Result<(), DisconnectReason> {
-    let counters = &scope.shared.core.counters;
-    let size = match message {
-        Message::Text(text) => text.len(),
-        Message::Binary(data) => data.len(),
-    };
-    count(&counters.packets_in, 1);
-    count(&counters.bytes_in, size as u64);
-    app.handle_message(message, scope)
 }

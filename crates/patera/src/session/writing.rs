@@ -9,8 +9,7 @@ use super::ending::Farewell;
 use super::{Application, Link, Session};
 use crate::config::WRITE_BYTES_MAX;
 use crate::error::DisconnectReason;
-use crate::stats::count;
-use crate::transport::Batch;
+use crate::transport::{Batch, WebSocketLink};
 
 impl<A: Application> Session<A> {
     /// Sends what can be sent. True if the transport would take more; false if it must be waited for.
@@ -26,15 +25,13 @@ impl<A: Application> Session<A> {
         let Session { shared, engine, link, app, .. } = self;
         let Link::WebSocket(link) = link else { return false };
         let was_writable = link.is_writable();
-        let outbox = &shared.outbox;
-        let counters = &shared.core.counters;
-        let fill = |link: &mut crate::transport::WebSocketLink, batch: &mut Batch| {
+        let mut packets = 0;
+        let fill = |link: &mut WebSocketLink, batch: &mut Batch, written| {
             while let Some(transmit) = engine.poll_transmit() {
                 link.write_control(&transmit.packet, batch);
             }
             let mut bytes = 0;
-            let mut packets = 0;
-            for item in outbox.take_items(WRITE_BYTES_MAX) {
+            for item in shared.outbox.take_items(WRITE_BYTES_MAX, written) {
                 bytes += item.prepared.size();
                 packets += 1;
                 link.write(&item.prepared, batch);
@@ -42,16 +39,16 @@ impl<A: Application> Session<A> {
                     app.handle_sent(*ack);
                 }
             }
-            if packets > 0 {
-                count(&counters.packets_out, packets);
-                count(&counters.bytes_out, bytes as u64);
-            }
             bytes
         };
-        match link.poll_write(&mut Context::from_waker(waker), now, fill, |bytes| outbox.written(bytes)) {
+        let written = link.poll_write(&mut Context::from_waker(waker), now, fill);
+        if packets > 0 {
+            shared.core.counters.sent(packets, link.in_flight());
+        }
+        match written {
             Poll::Ready(Ok(())) => {
                 if !was_writable {
-                    outbox.set_writable(true);
+                    shared.outbox.set_writable(true);
                 }
                 true
             }
@@ -61,7 +58,7 @@ impl<A: Application> Session<A> {
                 true
             }
             Poll::Pending => {
-                outbox.set_writable(false);
+                shared.outbox.set_writable(false);
                 false
             }
         }
@@ -80,7 +77,7 @@ impl<A: Application> Session<A> {
         if !link.can_send() {
             return false;
         }
-        let items = shared.outbox.take_items(usize::MAX);
+        let items = shared.outbox.take_items(usize::MAX, 0);
         if items.is_empty() && !link.has_control() {
             return true;
         }
@@ -96,8 +93,7 @@ impl<A: Application> Session<A> {
         });
         shared.outbox.written(bytes);
         shared.outbox.set_writable(false);
-        count(&shared.core.counters.packets_out, packets as u64);
-        count(&shared.core.counters.bytes_out, bytes as u64);
+        shared.core.counters.sent(packets, bytes);
         if !sent {
             self.end(DisconnectReason::TransportError, Farewell::None);
         }
@@ -115,7 +111,7 @@ impl<A: Application> Session<A> {
             }
         }
         probe.owe_control(waiting);
-        let written = probe.poll_write(&mut Context::from_waker(waker), now, |_, _| 0, |_| {});
+        let written = probe.poll_write(&mut Context::from_waker(waker), now, |_, _, _| 0);
         if let Poll::Ready(Err(_)) = written {
             self.engine.handle_transport_closed(Transport::WebSocket, true);
         }

@@ -25,14 +25,13 @@ impl Batch {
         Batch { small: WRITE.take(), large: VecDeque::new() }
     }
 
-    /// Adds what lies behind `from`, copied or shared, whichever is cheaper.
-    pub(crate) fn push(&mut self, data: &Bytes, from: usize) {
-        let size = data.len() - from;
-        if size <= COPY_BYTES_MAX {
-            self.small.extend_from_slice(&data[from..]);
+    /// Adds bytes, copied or shared, whichever is cheaper.
+    pub(crate) fn push(&mut self, data: &Bytes) {
+        if data.len() <= COPY_BYTES_MAX {
+            self.small.extend_from_slice(data);
         } else {
             self.share_small();
-            self.large.push_back(data.slice(from..));
+            self.large.push_back(data.clone());
         }
     }
 

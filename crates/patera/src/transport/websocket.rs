@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::mem;
 use std::ops::ControlFlow;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
@@ -151,29 +152,20 @@ impl WebSocketLink {
         self.unsent.as_ref()?.stalled_since
     }
 
-    /// Writes until nothing is left: what waits here, then what `fill` adds to the batch. `fill` returns the bytes to
-    /// give back to the outbox when they are written, and `written` gives them back.
+    /// Writes what waits here, then what `fill` adds to the batch. `fill` is told how many bytes of what it added before
+    /// are written now, and returns how many those it adds count.
     pub(crate) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
         now: Instant,
-        mut fill: impl FnMut(&mut Self, &mut Batch) -> usize,
-        mut written: impl FnMut(usize),
+        fill: impl FnOnce(&mut Self, &mut Batch, usize) -> usize,
     ) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.poll_unsent(cx, now))?;
-            if self.in_flight > 0 {
-                written(self.in_flight);
-                self.in_flight = 0;
-            }
-            let mut batch = Batch::take();
-            self.connection.poll_output(|| [0; 4], batch.buffer());
-            self.in_flight = fill(self, &mut batch);
-            if batch.is_empty() {
-                // What a plain WebSocket is not told is done with all the same.
-                written(std::mem::take(&mut self.in_flight));
-                return self.poll_flush(cx);
-            }
+        ready!(self.poll_unsent(cx, now))?;
+        let written = mem::take(&mut self.in_flight);
+        let mut batch = Batch::take();
+        self.connection.poll_output(|| [0; 4], batch.buffer());
+        self.in_flight = fill(self, &mut batch, written);
+        if !batch.is_empty() {
             self.unflushed = true;
             let done = match batch.as_small() {
                 None => 0,
@@ -184,8 +176,20 @@ impl WebSocketLink {
             };
             if batch.as_small().is_none_or(|small| done < small.len()) {
                 self.unsent = Some(Box::new(Unsent { queue: batch.into_queue(done), stalled_since: None }));
+                ready!(self.poll_unsent(cx, now))?;
             }
         }
+        self.poll_flush(cx)
+    }
+
+    /// What `fill` added last: written, but not given back yet.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Bytes to give back to the outbox: all that was taken is written.
+    pub(crate) fn take_written(&mut self) -> usize {
+        if self.unsent.is_none() { mem::take(&mut self.in_flight) } else { 0 }
     }
 
     fn poll_unsent(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<io::Result<()>> {

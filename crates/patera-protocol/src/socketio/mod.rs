@@ -38,6 +38,7 @@ mod packet;
 mod placeholder;
 mod scan;
 mod ser;
+mod strings;
 mod value;
 
 pub use args::{Args, ArgumentError, OwnedArgs};

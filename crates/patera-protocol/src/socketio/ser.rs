@@ -1,7 +1,7 @@
 //! serde with attachments, the other way: whatever serializes as bytes becomes an attachment and a placeholder. And how
 //! a value becomes the arguments of an event.
 
-use std::{error, fmt, io};
+use std::{cell::Cell, error, fmt, io};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -11,13 +11,18 @@ use serde::{
 };
 use serde_json::ser::Formatter;
 
+use super::strings::{PlainStrings, write_plain_string};
+
 /// Appends the JSON of a value; its bytes become attachments, numbered on from those that are there.
 pub(super) fn to_json<T: Serialize + ?Sized>(
     out: &mut Vec<u8>,
     attachments: &mut Vec<Bytes>,
     value: &T,
 ) -> serde_json::Result<()> {
-    value.serialize(&mut serde_json::Serializer::with_formatter(out, Attach(attachments)))
+    let is_string = Cell::new(false);
+    let formatter = Attach { attachments, is_string: &is_string };
+    let mut serializer = serde_json::Serializer::with_formatter(out, formatter);
+    value.serialize(PlainStrings { inner: &mut serializer, is_string: &is_string })
 }
 
 /// Appends the JSON of a value for peers without attachments: its bytes are `{"base64":"…"}`.
@@ -25,12 +30,19 @@ pub(super) fn to_json_base64<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T
     value.serialize(&mut serde_json::Serializer::with_formatter(out, Base64))
 }
 
-struct Attach<'a>(&'a mut Vec<Bytes>);
+struct Attach<'a> {
+    attachments: &'a mut Vec<Bytes>,
+    /// Whether the bytes are a string that needs no escape.
+    is_string: &'a Cell<bool>,
+}
 
 impl Formatter for Attach<'_> {
     fn write_byte_array<W: io::Write + ?Sized>(&mut self, writer: &mut W, value: &[u8]) -> io::Result<()> {
-        let num = self.0.len();
-        self.0.push(Bytes::copy_from_slice(value));
+        if self.is_string.get() {
+            return write_plain_string(writer, value);
+        }
+        let num = self.attachments.len();
+        self.attachments.push(Bytes::copy_from_slice(value));
         write!(writer, "{{\"_placeholder\":true,\"num\":{num}}}")
     }
 }

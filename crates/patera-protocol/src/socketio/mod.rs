@@ -39,6 +39,7 @@ mod placeholder;
 mod scan;
 mod ser;
 mod strings;
+mod text;
 mod value;
 
 pub use args::{Args, ArgumentError, OwnedArgs};

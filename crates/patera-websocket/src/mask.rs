@@ -15,9 +15,9 @@ pub(crate) fn apply(payload: &mut [u8], mask: [u8; 4]) -> [u8; 4] {
     for (byte, key) in rest.iter_mut().zip(mask.iter().cycle()) {
         *byte ^= key;
     }
-    let mut next = mask;
-    next.rotate_left(rest.len() % 4);
-    next
+    // The bytes rotate left: in a little-endian number that is right.
+    let turned = rest.len() as u32 % 4 * 8;
+    u32::from_le_bytes(mask).rotate_right(turned).to_le_bytes()
 }
 
 #[cfg(test)]

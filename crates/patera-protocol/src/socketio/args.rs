@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use super::{
     de,
     json::RawValues,
+    scan::Raw,
     value::{Value, ValueSeed},
 };
 
@@ -31,7 +32,7 @@ impl<'a> Args<'a> {
 
     /// The payload of a CONNECT or CONNECT_ERROR as if it were an only argument, so that it is decoded the same way.
     pub fn from_raw(payload: Option<&'a RawValue>) -> Self {
-        Args { values: payload.into_iter().map(RawValue::get).collect(), attachments: &[] }
+        Args { values: payload.into_iter().map(|raw| Raw::checked(raw.get())).collect(), attachments: &[] }
     }
 
     /// How many there are.
@@ -46,12 +47,12 @@ impl<'a> Args<'a> {
 
     /// The JSON of one argument; placeholders stand in it as they came.
     pub fn get(&self, index: usize) -> Option<&'a str> {
-        self.values.get(index).copied()
+        self.values.get(index).map(|raw| raw.json)
     }
 
     /// The JSON of each argument.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a str> + '_ {
-        self.values.iter().copied()
+        self.values.iter().map(|raw| raw.json)
     }
 
     /// All attachments of the packet, those that no placeholder stands for included.
@@ -68,8 +69,8 @@ impl<'a> Args<'a> {
     /// # Errors
     /// The argument is missing, or is no `T`.
     pub fn decode<T: DeserializeOwned>(&self, index: usize) -> Result<T, ArgumentError> {
-        let raw = self.get(index);
-        de::from_raw(raw.unwrap_or("null"), self.attachments).map_err(|source| ArgumentError {
+        let raw = self.values.get(index).copied();
+        de::from_raw(raw.unwrap_or(Raw::NULL), self.attachments).map_err(|source| ArgumentError {
             index,
             missing: raw.is_none(),
             source,
@@ -81,7 +82,7 @@ impl<'a> Args<'a> {
     /// # Errors
     /// It holds what no value can: half a surrogate pair, or a number beyond the range of floats.
     pub fn value(&self, index: usize) -> Result<Value, ArgumentError> {
-        let raw = self.get(index).unwrap_or("null");
+        let raw = self.values.get(index).copied().unwrap_or(Raw::NULL);
         de::from_raw_with(raw, ValueSeed { attachments: self.attachments }).map_err(|source| ArgumentError {
             index,
             missing: false,
@@ -92,7 +93,7 @@ impl<'a> Args<'a> {
     /// A copy that does not borrow from the packet.
     pub fn to_owned_args(&self) -> OwnedArgs {
         OwnedArgs {
-            values: self.values.iter().map(|&json| json.into()).collect(),
+            values: self.values.iter().map(|raw| raw.json.into()).collect(),
             attachments: self.attachments.to_vec(),
         }
     }
@@ -108,7 +109,7 @@ pub struct OwnedArgs {
 impl OwnedArgs {
     /// The same arguments, borrowed.
     pub fn as_args(&self) -> Args<'_> {
-        Args { values: self.values.iter().map(|raw| &**raw).collect(), attachments: &self.attachments }
+        Args { values: self.values.iter().map(|json| Raw::checked(json)).collect(), attachments: &self.attachments }
     }
 
     /// Decodes an acknowledgement: a tuple takes all arguments (missing ones are `null`), `()` none, any other type the
@@ -136,7 +137,7 @@ struct Answer<'a, 'de> {
 impl<'de> Answer<'_, 'de> {
     fn first<S: DeserializeSeed<'de>>(&self, seed: S) -> serde_json::Result<S::Value> {
         let index = self.at.get();
-        let raw = self.args.get(index).unwrap_or("null");
+        let raw = self.args.values.get(index).copied().unwrap_or(Raw::NULL);
         de::from_raw_seed(raw, self.args.attachments, seed)
     }
 }

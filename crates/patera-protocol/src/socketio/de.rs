@@ -9,29 +9,77 @@ use serde::{
     de::{DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor},
 };
 
-use super::placeholder::{LookAhead, Source};
+use super::{
+    placeholder::{LookAhead, Source},
+    scan::Raw,
+};
 
 /// Decodes one raw value, with its attachments.
-pub(super) fn from_raw<'de, T: Deserialize<'de>>(raw: &'de str, attachments: &[Bytes]) -> serde_json::Result<T> {
+pub(super) fn from_raw<'de, T: Deserialize<'de>>(raw: Raw<'de>, attachments: &[Bytes]) -> serde_json::Result<T> {
     from_raw_seed(raw, attachments, PhantomData)
 }
 
 pub(super) fn from_raw_seed<'de, S: DeserializeSeed<'de>>(
-    raw: &'de str,
+    raw: Raw<'de>,
     attachments: &[Bytes],
     seed: S,
 ) -> serde_json::Result<S::Value> {
-    let mut inner = serde_json::Deserializer::from_str(raw);
-    if attachments.is_empty() {
-        return seed.deserialize(&mut inner);
+    if attachments.is_empty() || raw.plain_string().is_some() {
+        return from_raw_with(raw, seed);
     }
-    let source = Source::new(attachments, raw);
+    let mut inner = serde_json::Deserializer::from_str(raw.json);
+    let source = Source::new(attachments, raw.json);
     seed.deserialize(Resolve { inner: &mut inner, source: &source })
 }
 
-/// Decodes one raw value by a seed that resolves placeholders itself.
-pub(super) fn from_raw_with<'de, S: DeserializeSeed<'de>>(raw: &'de str, seed: S) -> serde_json::Result<S::Value> {
-    seed.deserialize(&mut serde_json::Deserializer::from_str(raw))
+/// Decodes one raw value by a seed that resolves placeholders itself, or where there are none.
+pub(super) fn from_raw_with<'de, S: DeserializeSeed<'de>>(raw: Raw<'de>, seed: S) -> serde_json::Result<S::Value> {
+    match raw.plain_string() {
+        Some(text) => seed.deserialize(PlainString { text, json: raw.json }),
+        None => seed.deserialize(&mut serde_json::Deserializer::from_str(raw.json)),
+    }
+}
+
+/// A string that need not be looked at again, for who wants a string; for all else it is JSON as any other.
+struct PlainString<'de> {
+    text: &'de str,
+    json: &'de str,
+}
+
+macro_rules! deserialize_from_json {
+    ($($method:ident($($argument:ident: $type:ty),*))*) => {$(
+        fn $method<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> serde_json::Result<V::Value> {
+            serde_json::Deserializer::from_str(self.json).$method($($argument,)* visitor)
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for PlainString<'de> {
+    type Error = serde_json::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> serde_json::Result<V::Value> {
+        visitor.visit_borrowed_str(self.text)
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> serde_json::Result<V::Value> {
+        visitor.visit_borrowed_str(self.text)
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> serde_json::Result<V::Value> {
+        visitor.visit_borrowed_str(self.text)
+    }
+
+    deserialize_from_json! {
+        deserialize_bool() deserialize_i8() deserialize_i16() deserialize_i32() deserialize_i64() deserialize_i128()
+        deserialize_u8() deserialize_u16() deserialize_u32() deserialize_u64() deserialize_u128()
+        deserialize_f32() deserialize_f64() deserialize_char() deserialize_bytes() deserialize_byte_buf()
+        deserialize_option() deserialize_unit() deserialize_unit_struct(name: &'static str)
+        deserialize_newtype_struct(name: &'static str) deserialize_seq() deserialize_tuple(len: usize)
+        deserialize_tuple_struct(name: &'static str, len: usize) deserialize_map()
+        deserialize_struct(name: &'static str, fields: &'static [&'static str])
+        deserialize_enum(name: &'static str, variants: &'static [&'static str]) deserialize_identifier()
+        deserialize_ignored_any()
+    }
 }
 
 /// A deserializer, a seed or a visitor that resolves placeholders on its way.

@@ -10,11 +10,11 @@ use super::{
     RESERVED_EVENTS,
     config::ConnectionConfig,
     error::{Error, Limit},
-    scan::{DEPTH_MAX, Fault, Scanner},
+    scan::{DEPTH_MAX, Fault, Raw, Scanner},
 };
 
-/// Valid JSON: the elements of an array. Most events have few.
-pub(super) type RawValues<'a> = SmallVec<[&'a str; 4]>;
+/// The elements of an array. Most events have few.
+pub(super) type RawValues<'a> = SmallVec<[Raw<'a>; 4]>;
 
 /// Splits `["name",…]` into the event's name and its arguments.
 pub(super) fn split_event<'a>(
@@ -83,13 +83,12 @@ fn refusal(config: &ConnectionConfig) -> impl Fn(Fault) -> Error {
 }
 
 /// The first element of an event.
-fn event_name<'a>(json: &'a str, config: &ConnectionConfig) -> Result<Cow<'a, str>, Error> {
-    let text = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let name = match text {
-        Some(text) if !text.contains('\\') => Cow::Borrowed(text),
-        Some(_) => serde_json::from_str(json).map_err(|_| Error::InvalidPayload)?,
+fn event_name<'a>(raw: Raw<'a>, config: &ConnectionConfig) -> Result<Cow<'a, str>, Error> {
+    let name = match raw.plain_string() {
+        Some(text) => Cow::Borrowed(text),
+        None if raw.json.starts_with('"') => serde_json::from_str(raw.json).map_err(|_| Error::InvalidPayload)?,
         None => {
-            let number: Number = serde_json::from_str(json).map_err(|_| Error::InvalidEventName)?;
+            let number: Number = serde_json::from_str(raw.json).map_err(|_| Error::InvalidEventName)?;
             let is_integer = number.is_i64() || number.is_u64();
             let float = number.as_f64().filter(|_| !is_integer);
             Cow::Owned(float.map_or_else(|| number.to_string(), |float| float.to_string()))
@@ -165,7 +164,7 @@ mod tests {
         let config = ConnectionConfig { json_depth_max: usize::MAX, ..ConnectionConfig::default() };
         let json = format!("[{}{}]", "[".repeat(127), "]".repeat(127));
         let values = split_array(&json, &config).unwrap();
-        assert!(serde_json::from_str::<serde_json::Value>(values[0]).is_ok());
+        assert!(serde_json::from_str::<serde_json::Value>(values[0].json).is_ok());
     }
 
     #[test]
@@ -205,7 +204,7 @@ mod tests {
     fn check(json: &str, name: &str, arguments: &[&str]) {
         let (parsed, values) = split_event(json, &ConnectionConfig::default()).unwrap();
         assert_eq!(parsed, name, "{json}");
-        assert_eq!(values.as_slice(), arguments, "{json}");
+        assert_eq!(values.iter().map(|raw| raw.json).collect::<Vec<_>>(), arguments, "{json}");
     }
 
     fn check_refused(json: &str, error: Error) {

@@ -16,6 +16,28 @@ pub(super) enum Fault {
     TooDeep,
 }
 
+/// Valid JSON: one value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Raw<'a> {
+    pub(super) json: &'a str,
+    /// A string without escapes: what stands between its quotes is what it says.
+    is_plain_string: bool,
+}
+
+impl<'a> Raw<'a> {
+    pub(super) const NULL: Self = Raw { json: "null", is_plain_string: false };
+
+    /// Of JSON that has been checked by somebody else.
+    pub(super) fn checked(json: &'a str) -> Self {
+        Raw { json, is_plain_string: false }
+    }
+
+    /// What it says, if that is a string which need not be decoded.
+    pub(super) fn plain_string(self) -> Option<&'a str> {
+        if self.is_plain_string { self.json.get(1..self.json.len() - 1) } else { None }
+    }
+}
+
 /// What is left to read of one JSON text, and the containers that are open here.
 pub(super) struct Scanner<'a> {
     json: &'a str,
@@ -24,12 +46,14 @@ pub(super) struct Scanner<'a> {
     depth_max: usize,
     /// A bit for each open container, the innermost lowest: 1 for an object.
     objects: u128,
+    /// Whether an escape has been seen in this element.
+    escaped: bool,
 }
 
 impl<'a> Scanner<'a> {
     /// `depth_max` is how many containers may be open at once, at most 128.
     pub(super) fn new(json: &'a str, depth_max: usize) -> Self {
-        Scanner { json, at: 0, depth: 0, depth_max: depth_max.min(DEPTH_MAX), objects: 0 }
+        Scanner { json, at: 0, depth: 0, depth_max: depth_max.min(DEPTH_MAX), objects: 0, escaped: false }
     }
 
     /// Reads the `[` that the text must begin with.
@@ -41,7 +65,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next element of the array that was begun, or `None` behind its end, which is the end of the text.
-    pub(super) fn next_element(&mut self, is_first: bool) -> Result<Option<&'a str>, Fault> {
+    pub(super) fn next_element(&mut self, is_first: bool) -> Result<Option<Raw<'a>>, Fault> {
         self.skip_space();
         match self.peek() {
             Some(b']') => {
@@ -57,8 +81,10 @@ impl<'a> Scanner<'a> {
             Some(_) | None => return Err(Fault::Invalid),
         }
         let start = self.at;
+        self.escaped = false;
         self.skip_value()?;
-        self.json.get(start..self.at).ok_or(Fault::Invalid).map(Some)
+        let json = self.json.get(start..self.at).ok_or(Fault::Invalid)?;
+        Ok(Some(Raw { json, is_plain_string: json.starts_with('"') && !self.escaped }))
     }
 
     /// Reads the one value that the text must be, without space in front of it.
@@ -161,7 +187,10 @@ impl<'a> Scanner<'a> {
             self.at += special + 1;
             match rest[special] {
                 b'"' => return Ok(()),
-                b'\\' => self.skip_escape()?,
+                b'\\' => {
+                    self.escaped = true;
+                    self.skip_escape()?;
+                }
                 _ => return Err(Fault::Invalid),
             }
         }
@@ -252,6 +281,14 @@ mod tests {
     }
 
     #[test]
+    fn plain_strings_say_what_stands_between_their_quotes() {
+        let mut scanner = Scanner::new(r#"["a", "", "\n", ["x"], {"k":"\u0000"}, "é", 1]"#, DEPTH_MAX);
+        scanner.begin_array().unwrap();
+        let plain = (0..7).map(|at| scanner.next_element(at == 0).unwrap().unwrap().plain_string());
+        assert_eq!(plain.collect::<Vec<_>>(), [Some("a"), Some(""), None, None, None, Some("é"), None]);
+    }
+
+    #[test]
     fn depth_is_bounded() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         let scan = |depth: usize, max: usize| elements(&nested(depth), max).err();
@@ -290,7 +327,7 @@ mod tests {
         scanner.begin_array()?;
         let mut elements = Vec::new();
         while let Some(element) = scanner.next_element(elements.is_empty())? {
-            elements.push(element);
+            elements.push(element.json);
         }
         Ok(elements)
     }

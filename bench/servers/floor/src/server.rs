@@ -130,7 +130,8 @@ impl Server {
             };
             self.sids += 1;
             if !upgrade::write_answer(&bytes[..end], self.sids, &mut self.answer) {
-                self.answer.extend_from_slice(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+                self.answer
+                    .extend_from_slice(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
                 return false;
             }
             self.connections[descriptor as usize].state = State::Open;
@@ -146,10 +147,10 @@ impl Server {
             }
             let end = attachment.as_ref().map_or(frame.payload.end, |attachment| attachment.payload.end);
             frame.unmask(bytes);
-            let attachment = attachment.map(|attachment| {
+            if let Some(attachment) = &attachment {
                 attachment.unmask(bytes);
-                &bytes[attachment.payload]
-            });
+            }
+            let attachment = attachment.map(|attachment| &bytes[attachment.payload]);
             if !self.handle_message(descriptor, frame.opcode, &bytes[frame.payload], attachment) {
                 return false;
             }

@@ -64,9 +64,7 @@ pub(crate) fn accept(listener: RawFd) -> io::Result<RawFd> {
     let on: i32 = 1;
     let size = size_of::<i32>() as libc::socklen_t;
     // SAFETY: the pointer is to `size` bytes that outlive the call.
-    check(unsafe {
-        libc::setsockopt(descriptor, libc::IPPROTO_TCP, libc::TCP_NODELAY, (&raw const on).cast(), size)
-    })?;
+    check(unsafe { libc::setsockopt(descriptor, libc::IPPROTO_TCP, libc::TCP_NODELAY, (&raw const on).cast(), size) })?;
     Ok(descriptor)
 }
 

@@ -6,24 +6,20 @@ const HIGH: u64 = u64::from_ne_bytes([0x80; WORD]);
 
 /// Where the first quote, backslash or control character is: what ends a string, or may only stand in it escaped.
 pub(super) fn first_special(text: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    // Most strings end within these; in what is long whole chunks are passed over without a look at their bytes.
-    let (words, _) = text.as_chunks::<WORD>();
-    for word in words.iter().take(4) {
+    // In what is long whole chunks are passed over without a branch, so that the compiler can use wide registers.
+    let (chunks, _) = text.as_chunks::<CHUNK>();
+    let has_special = |chunk: &[u8; CHUNK]| chunk.iter().fold(false, |found, byte| found | is_special(*byte));
+    let passed = chunks.iter().take_while(|chunk| !has_special(chunk)).count();
+    let mut at = passed * CHUNK;
+    let (words, rest) = text[at..].as_chunks::<WORD>();
+    for word in words {
         let special = special_bytes(u64::from_le_bytes(*word));
         if special != 0 {
             return Some(at + special.trailing_zeros() as usize / 8);
         }
         at += WORD;
     }
-    for chunk in text[at..].chunks(CHUNK) {
-        // Without a branch, so that the compiler can use wide registers.
-        if chunk.iter().fold(false, |found, byte| found | is_special(*byte)) {
-            break;
-        }
-        at += chunk.len();
-    }
-    text[at..].iter().position(|byte| is_special(*byte)).map(|more| at + more)
+    rest.iter().position(|byte| is_special(*byte)).map(|more| at + more)
 }
 
 const CHUNK: usize = 64;

@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod command;
 mod conformance;
 mod graph;
@@ -34,6 +35,8 @@ enum Command {
     Conformance(conformance::Options),
     /// Play the hostile inputs against the conformance server.
     Hostile(hostile::Options),
+    /// Measure Patera beside its peers, and write docs/performance.md's tables and plots.
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Conformance(options) => conformance::run_command(&options),
         Command::Hostile(options) => hostile::run_command(&options),
+        Command::Bench(options) => bench::run_command(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,7 +17,7 @@ use crate::{
 pub(crate) fn run() -> Outcome {
     rust_tools()?;
     debian_packages()?;
-    npm_packages()?;
+    npm_packages(&workspace::conformance())?;
     python_environment()
 }
 
@@ -27,6 +27,11 @@ pub(crate) fn chromium() -> Option<PathBuf> {
         return Some(given.into());
     }
     ["chromium", "chromium-browser", "google-chrome"].iter().find_map(|name| on_path(name))
+}
+
+/// Whether there is a program of this name.
+pub(crate) fn is_on_path(name: &str) -> bool {
+    on_path(name).is_some()
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {
@@ -87,15 +92,15 @@ fn is_root() -> bool {
     Program::new("id").args(["-u"]).output().is_some_and(|text| text.trim() == "0")
 }
 
-fn npm_packages() -> Outcome {
-    let folder = workspace::conformance();
+/// Installs the npm packages of a folder by its lock.
+pub(crate) fn npm_packages(folder: &Path) -> Outcome {
     let lock = folder.join("package-lock.json");
     let stamp = folder.join("node_modules/.installed");
     if is_installed(&lock, &stamp) {
         return Ok(());
     }
     println!("setup: npm ci in {}", folder.display());
-    Program::new("npm").args(["ci", "--no-audit", "--no-fund"]).within(&folder).run()?;
+    Program::new("npm").args(["ci", "--no-audit", "--no-fund"]).within(folder).run()?;
     mark_installed(&lock, &stamp)
 }
 
@@ -143,8 +148,10 @@ mod tests {
     }
 
     #[test]
-    fn the_lock_file_holds_no_registry_address() {
-        let lock = fs::read_to_string(workspace::conformance().join("package-lock.json")).expect("it is committed");
-        assert!(!lock.contains("\"resolved\""), "make it with `npm install --omit-lockfile-registry-resolved`");
+    fn lock_files_hold_no_registry_address() {
+        for folder in [workspace::conformance(), workspace::root().join("bench/servers/node")] {
+            let lock = fs::read_to_string(folder.join("package-lock.json")).expect("it is committed");
+            assert!(!lock.contains("\"resolved\""), "make it with `npm install --omit-lockfile-registry-resolved`");
+        }
     }
 }

@@ -12,10 +12,15 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// Asks cargo.
+    /// Asks cargo about the workspace.
     pub(crate) fn load() -> Outcome<Self> {
+        Self::load_from(root())
+    }
+
+    /// Asks cargo about the workspace of this folder.
+    pub(crate) fn load_from(folder: &Path) -> Outcome<Self> {
         let arguments = ["metadata", "--no-deps", "--format-version", "1"];
-        let text = Program::cargo().args(arguments).within(root()).output();
+        let text = Program::cargo().args(arguments).within(folder).output();
         let text = text.ok_or_else(|| Failure::own("`cargo metadata --no-deps` failed: run it to see why"))?;
         let metadata = serde_json::from_str(&text).map_err(|error| Failure::own(format!("cargo metadata: {error}")))?;
         Ok(Self { metadata })

@@ -1,8 +1,12 @@
 //! A message that did not arrive whole in one read: in fragments, or in one frame that is longer than the read.
 
 use crate::error::Error;
+#[cfg(feature = "deflate")]
+use crate::error::Limit;
 use crate::event::Event;
 use crate::frame::Opcode;
+#[cfg(feature = "deflate")]
+use crate::inflate::Inflation;
 use crate::utf8::StreamedText;
 
 /// Grows by what has arrived, never by what was announced, and lives until its message has been delivered.
@@ -10,6 +14,9 @@ pub(crate) struct Assembler {
     body: Body,
     /// Frames begun so far.
     pub(crate) fragments: usize,
+    /// Of a compressed message.
+    #[cfg(feature = "deflate")]
+    inflation: Option<Inflation>,
 }
 
 enum Body {
@@ -24,20 +31,72 @@ impl Assembler {
             Opcode::Text => Body::Text(StreamedText::default()),
             _ => Body::Binary(Vec::new()),
         };
-        Assembler { body, fragments: 1 }
+        Assembler {
+            body,
+            fragments: 1,
+            #[cfg(feature = "deflate")]
+            inflation: None,
+        }
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// The same for a message that is compressed.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn inflating(opcode: Opcode) -> Self {
+        Assembler { inflation: Some(Inflation::default()), ..Assembler::new(opcode) }
+    }
+
+    /// How much payload has come.
+    pub(crate) fn received(&self) -> usize {
+        #[cfg(feature = "deflate")]
+        if let Some(inflation) = &self.inflation {
+            return inflation.received;
+        }
+        self.body.len()
+    }
+
+    /// Adds unmasked payload; `missing` is how much is still to come, if that is known, and `len_max` is the message's limit.
+    /// What the payload comes to has been checked against it; what it inflates to is checked here.
+    pub(crate) fn push(&mut self, piece: &[u8], missing: Option<usize>, len_max: usize) -> Result<(), Error> {
+        #[cfg(feature = "deflate")]
+        if let Some(inflation) = &mut self.inflation {
+            return inflation.push(piece, |piece| self.body.push_within(piece, len_max));
+        }
+        let end = missing.map_or(len_max, |missing| self.body.len() + piece.len() + missing);
+        self.body.push(piece, end)
+    }
+
+    /// Refuses text that ends inside a character, and a compressed message that ends too early.
+    pub(crate) fn finish(&mut self) -> Result<(), Error> {
+        #[cfg(feature = "deflate")]
+        if let Some(inflation) = &mut self.inflation {
+            inflation.finish()?;
+        }
         match &self.body {
+            Body::Text(text) => text.finish(),
+            Body::Binary(_) => Ok(()),
+        }
+    }
+
+    /// The message, once `finish` has agreed.
+    pub(crate) fn event(&self) -> Event<'_> {
+        match &self.body {
+            Body::Text(text) => Event::Text(&text.text),
+            Body::Binary(data) => Event::Binary(data),
+        }
+    }
+}
+
+impl Body {
+    fn len(&self) -> usize {
+        match self {
             Body::Text(text) => text.len(),
             Body::Binary(data) => data.len(),
         }
     }
 
-    /// Adds unmasked payload; `len_max` is what the message can come to. (A compressed message is to be inflated here: its
-    /// pieces go through the inflater, and what that yields goes on.)
-    pub(crate) fn push(&mut self, piece: &[u8], len_max: usize) -> Result<(), Error> {
-        match &mut self.body {
+    /// Adds a piece; the message will not be longer than `len_max`.
+    fn push(&mut self, piece: &[u8], len_max: usize) -> Result<(), Error> {
+        match self {
             Body::Text(text) => {
                 let more = room(text.text.len(), text.text.capacity(), piece.len() + 3, len_max);
                 text.text.reserve_exact(more);
@@ -51,20 +110,18 @@ impl Assembler {
         }
     }
 
-    /// Refuses text that ends inside a character.
-    pub(crate) fn finish(&self) -> Result<(), Error> {
-        match &self.body {
-            Body::Text(text) => text.finish(),
-            Body::Binary(_) => Ok(()),
+    /// Adds what of a piece fits into a message of `len_max`.
+    ///
+    /// # Errors
+    /// `Limit` if that is not all.
+    #[cfg(feature = "deflate")]
+    fn push_within(&mut self, piece: &[u8], len_max: usize) -> Result<(), Error> {
+        let fits = piece.len().min(len_max.saturating_sub(self.len()));
+        self.push(&piece[..fits], len_max)?;
+        if fits < piece.len() {
+            return Err(Error::Limit { what: Limit::MessageBytes, max: len_max, got: len_max as u64 + 1 });
         }
-    }
-
-    /// The message, once `finish` has agreed.
-    pub(crate) fn event(&self) -> Event<'_> {
-        match &self.body {
-            Body::Text(text) => Event::Text(&text.text),
-            Body::Binary(data) => Event::Binary(data),
-        }
+        Ok(())
     }
 }
 
@@ -93,7 +150,7 @@ mod tests {
     #[test]
     fn capacity_follows_what_arrived() {
         let mut assembler = Assembler::new(Opcode::Binary);
-        assembler.push(&[0; 100], usize::MAX).unwrap();
+        assembler.push(&[0; 100], None, usize::MAX).unwrap();
         let Body::Binary(data) = &assembler.body else { panic!() };
         assert!(data.capacity() < 200);
     }

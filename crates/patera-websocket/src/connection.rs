@@ -13,6 +13,9 @@ use crate::control::ControlPayload;
 use crate::error::{Error, Limit, Violation};
 use crate::event::{Event, Progress};
 use crate::frame::{Opcode, Role, encode};
+#[cfg(feature = "deflate")]
+use crate::handshake::Deflate;
+use crate::handshake::Extensions;
 use crate::header::{Header, HeaderBuffer};
 use crate::mask;
 
@@ -55,6 +58,8 @@ use crate::mask;
 pub struct Connection {
     config: Config,
     role: Role,
+    #[cfg(feature = "deflate")]
+    deflate: Option<Deflate>,
     closing: Closing,
     close_received: bool,
     failed: bool,
@@ -86,10 +91,36 @@ enum Delivered {
 struct Frame {
     opcode: Opcode,
     fin: bool,
+    /// It begins a compressed message.
+    #[cfg(feature = "deflate")]
+    compressed: bool,
     /// Turned so that its first byte is for the next byte of the payload.
     mask: [u8; 4],
     /// Bytes of the payload to come.
     missing: usize,
+}
+
+#[cfg(feature = "deflate")]
+impl Frame {
+    fn is_compressed(&self) -> bool {
+        self.compressed
+    }
+
+    /// For the message that this frame begins.
+    fn assembler(&self) -> Assembler {
+        if self.compressed { Assembler::inflating(self.opcode) } else { Assembler::new(self.opcode) }
+    }
+}
+
+#[cfg(not(feature = "deflate"))]
+impl Frame {
+    fn is_compressed(&self) -> bool {
+        false
+    }
+
+    fn assembler(&self) -> Assembler {
+        Assembler::new(self.opcode)
+    }
 }
 
 /// Where a complete message or control payload lies.
@@ -108,6 +139,8 @@ impl Connection {
         Connection {
             config,
             role,
+            #[cfg(feature = "deflate")]
+            deflate: None,
             closing: Closing::Open,
             close_received: false,
             failed: false,
@@ -117,6 +150,18 @@ impl Connection {
             message: None,
             control: None,
             pong: None,
+        }
+    }
+
+    /// The same with what the handshake agreed on. Before the first byte of the peer is handed over.
+    pub fn with_extensions(self, extensions: &Extensions) -> Connection {
+        #[cfg(feature = "deflate")]
+        return Connection { deflate: extensions.deflate, ..self };
+        #[cfg(not(feature = "deflate"))]
+        {
+            // There are none.
+            let Extensions {} = extensions;
+            self
         }
     }
 
@@ -222,6 +267,14 @@ impl Connection {
         self.role
     }
 
+    /// permessage-deflate as it was agreed on. What the peer compresses is inflated here; compressing is the caller's affair,
+    /// with [`encode_deflated`](crate::encode_deflated) or [`deflated_server_frame`](crate::deflated_server_frame).
+    #[cfg(feature = "deflate")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+    pub fn deflate(&self) -> Option<Deflate> {
+        self.deflate
+    }
+
     /// Uses input up to the end of a message or control frame, or all of it.
     fn advance(&mut self, input: &mut [u8]) -> Result<(usize, Option<Ready>), Error> {
         let from = match self.role {
@@ -260,9 +313,9 @@ impl Connection {
 
     /// Checks what a header says against the frames before it and the limits.
     fn begin_frame(&mut self, header: &Header) -> Result<Frame, Error> {
-        // RFC 6455 §5.2: without an extension the bit must be 0. (RFC 7692 §6 is to give it a meaning here: on the first
-        // frame of a message, the message is compressed.)
-        if header.rsv1 {
+        // RFC 6455 §5.2: without an extension the bit must be 0. RFC 7692 §6: on the first frame of a message it means that
+        // the message is compressed, on any other it must still be 0.
+        if header.rsv1 && !self.may_be_compressed(header.opcode) {
             return Err(Error::Protocol(Violation::ReservedBit));
         }
         match (header.opcode, &mut self.message) {
@@ -270,13 +323,29 @@ impl Connection {
             (Opcode::Text | Opcode::Binary, Some(_)) => return Err(Error::Protocol(Violation::ExpectedContinuation)),
             (Opcode::Continuation, Some(message)) => {
                 message.fragments += 1;
-                check_limits(&self.config, header, message.len(), message.fragments)?;
+                check_limits(&self.config, header, message.received(), message.fragments)?;
             }
             (Opcode::Text | Opcode::Binary, None) => check_limits(&self.config, header, 0, 1)?,
             (Opcode::Close | Opcode::Ping | Opcode::Pong, _) => {}
         }
-        let missing = header.payload_len as usize;
-        Ok(Frame { opcode: header.opcode, fin: header.fin, mask: header.mask, missing })
+        Ok(Frame {
+            opcode: header.opcode,
+            fin: header.fin,
+            #[cfg(feature = "deflate")]
+            compressed: header.rsv1,
+            mask: header.mask,
+            missing: header.payload_len as usize,
+        })
+    }
+
+    #[cfg(feature = "deflate")]
+    fn may_be_compressed(&self, opcode: Opcode) -> bool {
+        self.deflate.is_some() && matches!(opcode, Opcode::Text | Opcode::Binary)
+    }
+
+    #[cfg(not(feature = "deflate"))]
+    fn may_be_compressed(&self, _: Opcode) -> bool {
+        false
     }
 
     /// Takes a piece of a frame's payload, unmasked; `frame.missing` is what comes behind it.
@@ -293,13 +362,11 @@ impl Connection {
             self.control.get_or_insert_default().extend(&input[range]);
             return Ok(complete.then_some(Ready::PiecedControl(frame.opcode)));
         }
-        if complete && frame.fin && self.message.is_none() {
+        if complete && frame.fin && self.message.is_none() && !frame.is_compressed() {
             return Ok(Some(Ready::Whole(frame.opcode, range)));
         }
-        let message = self.message.get_or_insert_with(|| Box::new(Assembler::new(frame.opcode)));
-        let len_max =
-            if frame.fin { message.len() + range.len() + frame.missing } else { self.config.message_bytes_max };
-        message.push(&input[range], len_max)?;
+        let message = self.message.get_or_insert_with(|| Box::new(frame.assembler()));
+        message.push(&input[range], frame.fin.then_some(frame.missing), self.config.message_bytes_max)?;
         if complete && frame.fin {
             message.finish()?;
             return Ok(Some(Ready::Assembled));

@@ -13,13 +13,15 @@ pub enum Error {
     Protocol(Violation),
     /// A text message, or the reason of a close frame, is not UTF-8: 1007.
     InvalidUtf8,
+    /// A compressed message is not DEFLATE, or ends in the middle of it: 1007.
+    InvalidDeflate,
     /// More than we take: 1009 for bytes, 1008 for fragments.
     Limit {
         /// Of what.
         what: Limit,
         /// The most we take.
         max: usize,
-        /// What the peer announced.
+        /// What the peer announced; of a message that inflates past the limit, one more than that.
         got: u64,
     },
 }
@@ -71,7 +73,7 @@ impl Error {
     pub fn close_code(&self) -> CloseCode {
         match self {
             Error::Protocol(_) => CloseCode::PROTOCOL,
-            Error::InvalidUtf8 => CloseCode::INVALID_DATA,
+            Error::InvalidUtf8 | Error::InvalidDeflate => CloseCode::INVALID_DATA,
             Error::Limit { what: Limit::Fragments, .. } => CloseCode::POLICY,
             Error::Limit { what: Limit::FrameBytes | Limit::MessageBytes, .. } => CloseCode::TOO_BIG,
         }
@@ -83,6 +85,7 @@ impl fmt::Display for Error {
         match self {
             Error::Protocol(violation) => violation.fmt(f),
             Error::InvalidUtf8 => f.write_str("text is not UTF-8"),
+            Error::InvalidDeflate => f.write_str("compressed message is not DEFLATE"),
             Error::Limit { what: Limit::FrameBytes, max, got } => write!(f, "frame of {got} bytes, at most {max}"),
             Error::Limit { what: Limit::MessageBytes, max, got } => write!(f, "message of {got} bytes, at most {max}"),
             Error::Limit { what: Limit::Fragments, max, got } => write!(f, "message of {got} fragments, at most {max}"),
@@ -94,7 +97,7 @@ impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
             Error::Protocol(violation) => Some(violation),
-            Error::InvalidUtf8 | Error::Limit { .. } => None,
+            Error::InvalidUtf8 | Error::InvalidDeflate | Error::Limit { .. } => None,
         }
     }
 }
@@ -134,6 +137,7 @@ mod tests {
         let limit = |what| Error::Limit { what, max: 1, got: 2 }.close_code();
         assert_eq!(Error::Protocol(Violation::Masked).close_code(), CloseCode::PROTOCOL);
         assert_eq!(Error::InvalidUtf8.close_code(), CloseCode::INVALID_DATA);
+        assert_eq!(Error::InvalidDeflate.close_code(), CloseCode::INVALID_DATA);
         assert_eq!(limit(Limit::FrameBytes), CloseCode::TOO_BIG);
         assert_eq!(limit(Limit::MessageBytes), CloseCode::TOO_BIG);
         assert_eq!(limit(Limit::Fragments), CloseCode::POLICY);

@@ -66,6 +66,9 @@ pub const SERVER_HEADER_BYTES_MAX: usize = 10;
 
 /// The first bit of a frame: it is the last of its message.
 pub(crate) const FIN: u8 = 0x80;
+/// The second bit: the message is compressed. RFC 7692 §6
+#[cfg(feature = "deflate")]
+pub(crate) const RSV1: u8 = 0x40;
 /// The first bit of the second byte: a mask follows the length.
 pub(crate) const MASK: u8 = 0x80;
 
@@ -77,7 +80,7 @@ pub struct FrameHeader {
 }
 
 impl FrameHeader {
-    fn new(first: u8, masked: u8, payload_len: usize) -> Self {
+    pub(crate) fn new(first: u8, masked: u8, payload_len: usize) -> Self {
         let mut bytes = [0; SERVER_HEADER_BYTES_MAX];
         bytes[0] = first;
         let len = match payload_len {
@@ -142,7 +145,11 @@ pub fn server_frame(opcode: Opcode, payload: &[u8]) -> Bytes {
 /// control frames are whole and short. Pongs and close frames come from
 /// [`Connection::poll_output`](crate::Connection::poll_output).
 pub fn encode(role: Role, opcode: Opcode, fin: bool, payload: &[u8], mask: [u8; 4], out: &mut Vec<u8>) {
-    let first = opcode as u8 | if fin { FIN } else { 0 };
+    append(role, opcode as u8 | if fin { FIN } else { 0 }, payload, mask, out);
+}
+
+/// Appends a frame with this first byte.
+pub(crate) fn append(role: Role, first: u8, payload: &[u8], mask: [u8; 4], out: &mut Vec<u8>) {
     match role {
         Role::Server => {
             out.extend_from_slice(&FrameHeader::new(first, 0, payload.len()));

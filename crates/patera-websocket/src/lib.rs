@@ -28,6 +28,7 @@
 //! | [`frame`](encode), `header` | writing frames, reading their headers |
 //! | `mask`, `utf8`, `assembler`, `control` | payloads: unmasked, checked, joined |
 //! | [`close`](CloseCode) | close codes and close frames |
+//! | `deflate`, `inflate` | with the feature `deflate`: compressed messages (RFC 7692), see [`DeflateConfig`] |
 //! | `handshake` | the HTTP request and response before all that: [`accept`], [`client_request`], [`verify_response`] |
 //! | `stream` | with the feature `tokio`: a WebSocket over any `AsyncRead + AsyncWrite` |
 #![forbid(unsafe_code)]
@@ -38,11 +39,15 @@ mod close;
 mod config;
 mod connection;
 mod control;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod error;
 mod event;
 mod frame;
 mod handshake;
 mod header;
+#[cfg(feature = "deflate")]
+mod inflate;
 mod mask;
 #[cfg(feature = "tokio")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
@@ -51,7 +56,13 @@ mod utf8;
 
 pub use crate::close::{CloseCode, CloseFrame};
 pub use crate::config::Config;
+#[cfg(feature = "deflate")]
+#[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+pub use crate::config::DeflateConfig;
 pub use crate::connection::Connection;
+#[cfg(feature = "deflate")]
+#[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+pub use crate::deflate::{deflated_server_frame, encode_deflated};
 pub use crate::error::{Error, Limit, Violation};
 pub use crate::event::{Event, Progress};
 pub use crate::frame::{FrameHeader, Opcode, Role, SERVER_HEADER_BYTES_MAX, encode, server_frame, server_header};
@@ -59,3 +70,6 @@ pub use crate::handshake::{
     AcceptOptions, Accepted, Agreed, Extensions, InvalidRequest, InvalidResponse, Refusal, accept, accept_key,
     client_request, verify_response,
 };
+#[cfg(feature = "deflate")]
+#[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+pub use crate::handshake::{Deflate, verify_response_with_deflate};

@@ -10,6 +10,8 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 
 use super::extensions::Extensions;
 use super::{key, tokens};
+#[cfg(feature = "deflate")]
+use crate::config::DeflateConfig;
 
 /// What a server agreed to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,8 +51,10 @@ pub enum InvalidResponse {
     Accept,
     /// A subprotocol that was not offered.
     Subprotocol,
-    /// An extension that was not offered.
+    /// An extension that was not offered, or a list of extensions that is malformed.
     Extension,
+    /// permessage-deflate with parameters that do not answer the offer, or that we cannot keep to.
+    Deflate,
 }
 
 /// The request that asks for a WebSocket: its target is path and query, `Host` is the rest of the URI. More headers, as
@@ -112,8 +116,8 @@ fn list(subprotocols: &[&str]) -> Result<HeaderValue, InvalidRequest> {
     HeaderValue::try_from(subprotocols.join(", ")).map_err(|_| InvalidRequest::Subprotocol)
 }
 
-/// Checks the response to a [`client_request`] with the same key and subprotocols. That none of those offered was chosen is
-/// no error here: the caller knows whether it can live without.
+/// Checks the response to a [`client_request`] with the same key and subprotocols, which offered no extensions. That none of
+/// the subprotocols was chosen is no error here: the caller knows whether it can live without.
 ///
 /// # Errors
 /// What the server did not agree to.
@@ -122,6 +126,33 @@ pub fn verify_response<B>(
     key: [u8; 16],
     subprotocols: &[&str],
 ) -> Result<Agreed, InvalidResponse> {
+    let subprotocol = verify(response, key, subprotocols)?;
+    if response.headers().contains_key(SEC_WEBSOCKET_EXTENSIONS) {
+        return Err(InvalidResponse::Extension);
+    }
+    Ok(Agreed { subprotocol, extensions: Extensions::default() })
+}
+
+/// [`verify_response`] for a request that had the header `Sec-WebSocket-Extensions` with [`DeflateConfig::offer`]. A server
+/// may choose not to compress.
+///
+/// # Errors
+/// What the server did not agree to.
+#[cfg(feature = "deflate")]
+#[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+pub fn verify_response_with_deflate<B>(
+    response: &Response<B>,
+    key: [u8; 16],
+    subprotocols: &[&str],
+    deflate: &DeflateConfig,
+) -> Result<Agreed, InvalidResponse> {
+    let subprotocol = verify(response, key, subprotocols)?;
+    let deflate = deflate.verify(response.headers())?;
+    Ok(Agreed { subprotocol, extensions: Extensions { deflate } })
+}
+
+/// All but the extensions.
+fn verify<B>(response: &Response<B>, key: [u8; 16], subprotocols: &[&str]) -> Result<Option<String>, InvalidResponse> {
     let headers = response.headers();
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Err(InvalidResponse::Status(response.status()));
@@ -136,11 +167,7 @@ pub fn verify_response<B>(
     if tokens::only(headers, SEC_WEBSOCKET_ACCEPT) != Some(expected.as_bytes()) {
         return Err(InvalidResponse::Accept);
     }
-    if headers.contains_key(SEC_WEBSOCKET_EXTENSIONS) {
-        return Err(InvalidResponse::Extension);
-    }
-    let subprotocol = chosen(headers, subprotocols)?;
-    Ok(Agreed { subprotocol, extensions: Extensions::default() })
+    chosen(headers, subprotocols)
 }
 
 fn chosen(headers: &HeaderMap, subprotocols: &[&str]) -> Result<Option<String>, InvalidResponse> {
@@ -174,6 +201,9 @@ impl fmt::Display for InvalidResponse {
             InvalidResponse::Accept => f.write_str("the server did not answer the key"),
             InvalidResponse::Subprotocol => f.write_str("the server chose a subprotocol that was not offered"),
             InvalidResponse::Extension => f.write_str("the server chose an extension that was not offered"),
+            InvalidResponse::Deflate => {
+                f.write_str("the server's parameters of permessage-deflate do not answer the offer")
+            }
         }
     }
 }
@@ -224,7 +254,8 @@ mod tests {
     fn both_sides_agree() {
         let request = client_request(&"ws://x/".parse().unwrap(), KEY, &["a", "b"]).unwrap();
         for (ours, expected) in [(vec![], None), (vec!["b".to_owned(), "a".to_owned()], Some("b"))] {
-            let response = accept(&request, &AcceptOptions { subprotocols: ours }).unwrap().response();
+            let response =
+                accept(&request, &AcceptOptions { subprotocols: ours, ..AcceptOptions::default() }).unwrap().response();
             let agreed = verify_response(&response, KEY, &["a", "b"]).unwrap();
             assert_eq!(agreed.subprotocol.as_deref(), expected);
         }

@@ -1,7 +1,15 @@
 //! What both sides agree on beyond RFC 6455. §9.
 
-/// The extensions of one connection. There are none yet: a server ignores every offer, which §9.1 allows, and a client
-/// offers nothing. (permessage-deflate, RFC 7692, is to be a field here.)
+#[cfg(feature = "deflate")]
+use super::deflate::Deflate;
+
+/// The extensions of one connection, for [`Connection::with_extensions`](crate::Connection::with_extensions). None by
+/// default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Extensions {}
+pub struct Extensions {
+    /// permessage-deflate, RFC 7692: both sides may compress messages.
+    #[cfg(feature = "deflate")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+    pub deflate: Option<Deflate>,
+}

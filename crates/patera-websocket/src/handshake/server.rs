@@ -2,6 +2,8 @@
 
 use std::{error, fmt};
 
+#[cfg(feature = "deflate")]
+use http::header::SEC_WEBSOCKET_EXTENSIONS;
 use http::header::{
     ALLOW, CONNECTION, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, UPGRADE,
@@ -10,6 +12,8 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Versio
 
 use super::extensions::Extensions;
 use super::{key, tokens};
+#[cfg(feature = "deflate")]
+use crate::config::DeflateConfig;
 
 /// What a server offers.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +21,10 @@ use super::{key, tokens};
 pub struct AcceptOptions {
     /// The subprotocols it speaks, the preferred first. None by default; then what a client lists is ignored.
     pub subprotocols: Vec<String>,
+    /// permessage-deflate, if a client offers it. Off by default; then offers are ignored.
+    #[cfg(feature = "deflate")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+    pub deflate: Option<DeflateConfig>,
 }
 
 /// A request that may become a WebSocket: the proof that it asked for one in due form.
@@ -50,8 +58,8 @@ pub enum Refusal {
     Subprotocol,
 }
 
-/// Checks a request to become a WebSocket. Who may connect (origin, cookies, path) is the caller's to decide, and
-/// extensions are ignored.
+/// Checks a request to become a WebSocket. Who may connect (origin, cookies, path) is the caller's to decide;
+/// offers of extensions that are malformed or cannot be taken are ignored.
 ///
 /// # Errors
 /// What is wrong, with the response that says so.
@@ -93,7 +101,11 @@ pub fn accept<B>(request: &Request<B>, options: &AcceptOptions) -> Result<Accept
     let accept = tokens::only(headers, SEC_WEBSOCKET_KEY).and_then(key::answer).ok_or(Refusal::Key)?;
     let offered = subprotocols(headers)?;
     let subprotocol = options.subprotocols.iter().find(|ours| offered.contains(&ours.as_str())).cloned();
-    Ok(Accepted { subprotocol, extensions: Extensions::default(), accept })
+    let extensions = Extensions {
+        #[cfg(feature = "deflate")]
+        deflate: options.deflate.as_ref().and_then(|config| config.agree(headers)),
+    };
+    Ok(Accepted { subprotocol, extensions, accept })
 }
 
 /// The subprotocols a client lists.
@@ -127,6 +139,10 @@ impl Accepted {
         // Public, so it may have been changed into what is no header; then it is not sent.
         if let Some(Ok(subprotocol)) = self.subprotocol.as_deref().map(HeaderValue::from_str) {
             headers.insert(SEC_WEBSOCKET_PROTOCOL, subprotocol);
+        }
+        #[cfg(feature = "deflate")]
+        if let Some(deflate) = &self.extensions.deflate {
+            headers.insert(SEC_WEBSOCKET_EXTENSIONS, deflate.answer());
         }
         response
     }
@@ -248,7 +264,8 @@ mod tests {
 
     #[test]
     fn preferred_subprotocol_is_chosen() {
-        let options = AcceptOptions { subprotocols: vec!["best".to_owned(), "good".to_owned()] };
+        let options =
+            AcceptOptions { subprotocols: vec!["best".to_owned(), "good".to_owned()], ..AcceptOptions::default() };
         let check = |offered: &[&str], expected: Result<Option<&str>, Refusal>| {
             let headers: Vec<_> = offered.iter().map(|value| ("Sec-WebSocket-Protocol", *value)).collect();
             let accepted = accept(&request(&headers), &options);
@@ -271,7 +288,7 @@ mod tests {
 
     #[test]
     fn response_has_the_headers_of_the_handshake() {
-        let options = AcceptOptions { subprotocols: vec!["chat".to_owned()] };
+        let options = AcceptOptions { subprotocols: vec!["chat".to_owned()], ..AcceptOptions::default() };
         let accepted = accept(&request(&[("Sec-WebSocket-Protocol", "chat")]), &options).unwrap();
         let response = accepted.response();
         assert_eq!(response.status(), 101);

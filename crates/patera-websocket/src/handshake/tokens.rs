@@ -23,8 +23,11 @@ pub(super) fn only(headers: &HeaderMap, name: HeaderName) -> Option<&[u8]> {
 
 /// Whether this is a token: visible ASCII but for the separators.
 pub(super) fn is_token(text: &str) -> bool {
-    let is_token_byte = |byte: u8| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&byte);
     !text.is_empty() && text.bytes().all(is_token_byte)
+}
+
+pub(super) fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&byte)
 }
 
 #[cfg(test)]

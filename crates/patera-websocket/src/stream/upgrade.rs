@@ -1,6 +1,8 @@
 //! The opening handshake over a stream: a server's in two steps, so that the request can be looked at in between.
 
 use bytes::BytesMut;
+#[cfg(feature = "deflate")]
+use http::header::SEC_WEBSOCKET_EXTENSIONS;
 use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -9,6 +11,8 @@ use super::error::Error;
 use super::head;
 use super::websocket::WebSocketStream;
 use crate::config::Config;
+#[cfg(feature = "deflate")]
+use crate::config::DeflateConfig;
 use crate::frame::Role;
 use crate::handshake::{self, AcceptOptions, InvalidResponse};
 
@@ -77,8 +81,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Upgrade<S> {
         match handshake::accept(&self.request, options) {
             Ok(accepted) => {
                 head::write_response(&mut self.io, &accepted.response().map(|()| "")).await?;
-                let subprotocol = accepted.subprotocol;
-                Ok(WebSocketStream::new(self.io, Role::Server, config, self.input, subprotocol))
+                let stream = WebSocketStream::new(self.io, Role::Server, config, self.input, accepted.subprotocol);
+                #[cfg(feature = "deflate")]
+                let stream = stream.with_deflate(&accepted.extensions, options.deflate.unwrap_or_default());
+                Ok(stream)
             }
             Err(refusal) => {
                 refuse(&mut self.io, refusal.response()).await?;
@@ -137,14 +143,49 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
     pub async fn connect(mut io: S, uri: &Uri, subprotocols: &[&str], config: Config) -> Result<Self, Error> {
         let key: [u8; 16] = rand::random();
         let request = handshake::client_request(uri, key, subprotocols).map_err(Error::InvalidRequest)?;
-        head::write_request(&mut io, &request).await?;
-        let mut input = BytesMut::new();
-        let head = head::read(&mut io, &mut input).await?;
-        let response = head::parse_response(&head)?;
-        if response.version() != http::Version::HTTP_11 {
-            return Err(Error::InvalidResponse(InvalidResponse::Upgrade));
-        }
+        let (response, input) = exchange(&mut io, &request).await?;
         let agreed = handshake::verify_response(&response, key, subprotocols).map_err(Error::InvalidResponse)?;
         Ok(WebSocketStream::new(io, Role::Client, config, input, agreed.subprotocol))
     }
+
+    /// [`connect`](Self::connect) with an offer of permessage-deflate, which the server may take or not.
+    ///
+    /// # Errors
+    /// As `connect`.
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: the request may be written in part.
+    #[cfg(feature = "deflate")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+    pub async fn connect_with_deflate(
+        mut io: S,
+        uri: &Uri,
+        subprotocols: &[&str],
+        config: Config,
+        deflate: DeflateConfig,
+    ) -> Result<Self, Error> {
+        let key: [u8; 16] = rand::random();
+        let mut request = handshake::client_request(uri, key, subprotocols).map_err(Error::InvalidRequest)?;
+        request.headers_mut().insert(SEC_WEBSOCKET_EXTENSIONS, deflate.offer());
+        let (response, input) = exchange(&mut io, &request).await?;
+        let agreed = handshake::verify_response_with_deflate(&response, key, subprotocols, &deflate)
+            .map_err(Error::InvalidResponse)?;
+        let stream = WebSocketStream::new(io, Role::Client, config, input, agreed.subprotocol);
+        Ok(stream.with_deflate(&agreed.extensions, deflate))
+    }
+}
+
+/// Writes a request and reads the head of its response, and perhaps more.
+async fn exchange(
+    io: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    request: &Request<()>,
+) -> Result<(Response<()>, BytesMut), Error> {
+    head::write_request(io, request).await?;
+    let mut input = BytesMut::new();
+    let head = head::read(io, &mut input).await?;
+    let response = head::parse_response(&head)?;
+    if response.version() != http::Version::HTTP_11 {
+        return Err(Error::InvalidResponse(InvalidResponse::Upgrade));
+    }
+    Ok((response, input))
 }

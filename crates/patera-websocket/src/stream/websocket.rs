@@ -12,10 +12,16 @@ use super::error::Error;
 use super::message::Message;
 use crate::close::{CloseCode, CloseFrame};
 use crate::config::Config;
+#[cfg(feature = "deflate")]
+use crate::config::DeflateConfig;
 use crate::connection::Connection;
+#[cfg(feature = "deflate")]
+use crate::deflate::encode_deflated;
 use crate::error::Error as ProtocolError;
 use crate::event::Event;
 use crate::frame::{Opcode, Role, encode};
+#[cfg(feature = "deflate")]
+use crate::handshake::Extensions;
 
 /// What one read takes.
 const READ_BYTES: usize = 16 * 1024;
@@ -41,6 +47,9 @@ pub struct WebSocketStream<S> {
     /// Something is written that is not flushed.
     unflushed: bool,
     subprotocol: Option<String>,
+    /// How our messages are compressed, if it was agreed that they may be.
+    #[cfg(feature = "deflate")]
+    deflate: DeflateConfig,
     close_frame: Option<CloseFrame>,
 }
 
@@ -71,8 +80,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
             written: 0,
             unflushed: false,
             subprotocol,
+            #[cfg(feature = "deflate")]
+            deflate: DeflateConfig::default(),
             close_frame: None,
         }
+    }
+
+    /// The same with permessage-deflate, as the handshake agreed on it and as `config` says. Before the first message.
+    #[cfg(feature = "deflate")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+    pub fn with_deflate(self, extensions: &Extensions, config: DeflateConfig) -> Self {
+        WebSocketStream { connection: self.connection.with_extensions(extensions), deflate: config, ..self }
     }
 
     /// The next message. `None` when the WebSocket is closed: by the peer's close frame, or because the stream ended after our
@@ -88,7 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
-    /// Sends a message and waits until it is handed to the stream below. Nothing is read meanwhile: two peers that both only
+    /// Sends a message, compressed where that was agreed on and is worth it, and waits until it is handed to the stream below. Nothing is read meanwhile: two peers that both only
     /// send can wait for each other.
     ///
     /// # Errors
@@ -282,6 +300,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
     fn append(&mut self, opcode: Opcode, payload: &[u8]) {
         let role = self.connection.role();
         let mask = if role == Role::Client { rand::random() } else { [0; 4] };
+        #[cfg(feature = "deflate")]
+        if let Some(agreed) = self.connection.deflate()
+            && encode_deflated(role, opcode, payload, mask, agreed.window_bits(role), &self.deflate, &mut self.output)
+        {
+            return;
+        }
         encode(role, opcode, true, payload, mask, &mut self.output);
     }
 }

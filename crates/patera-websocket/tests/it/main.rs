@@ -6,6 +6,8 @@ mod support;
 mod chunking;
 mod closing;
 mod conformance;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod limits;
 mod oracle;
 mod pair;

@@ -122,7 +122,10 @@ pub(crate) fn feed(connection: &mut Connection, bytes: &[u8], outcome: &mut Outc
 }
 
 pub(crate) fn run(role: Role, config: Config, chunks: &[&[u8]]) -> Outcome {
-    let mut connection = Connection::new(role, config);
+    run_on(Connection::new(role, config), chunks)
+}
+
+pub(crate) fn run_on(mut connection: Connection, chunks: &[&[u8]]) -> Outcome {
     let mut outcome = Outcome::default();
     chunks.iter().for_each(|chunk| feed(&mut connection, chunk, &mut outcome));
     outcome

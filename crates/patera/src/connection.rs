@@ -7,7 +7,6 @@ use std::time::Instant;
 use patera_protocol::engineio::Message;
 use patera_protocol::socketio::{self, Args, EncodeError, Incoming, OwnedArgs, Slot, encode};
 use serde::Serialize;
-use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
 use crate::acks::PendingAcks;
@@ -60,7 +59,7 @@ impl Connection {
         &mut self,
         slot: Slot,
         name: &str,
-        auth: OwnedArgs,
+        auth: Option<Box<OwnedArgs>>,
         scope: &Scope<'_>,
     ) -> Result<(), DisconnectReason> {
         let Some(namespace) = self.io.find(name) else {
@@ -148,7 +147,7 @@ impl Drop for Connection {
 /// What changes which sockets there are, and so cannot be done while the packet is borrowed.
 enum Step {
     Done(Result<(), DisconnectReason>),
-    Connect(Slot, String, OwnedArgs),
+    Connect(Slot, String, Option<Box<OwnedArgs>>),
     Disconnect(Slot),
 }
 
@@ -171,7 +170,8 @@ impl Application for Connection {
                 Step::Done(Ok(()))
             }
             Some(Incoming::Connect { slot, namespace, auth }) => {
-                Step::Connect(slot, namespace.to_owned(), owned_auth(auth))
+                let auth = auth.map(|auth| Box::new(Args::from_raw(Some(auth)).to_owned_args()));
+                Step::Connect(slot, namespace.to_owned(), auth)
             }
             Some(Incoming::Disconnect { slot }) => Step::Disconnect(slot),
             Some(Incoming::Connected { .. } | Incoming::ConnectError { .. }) => {
@@ -253,12 +253,6 @@ impl Application for Connection {
 fn violated(scope: &Scope<'_>, error: &socketio::Error) -> DisconnectReason {
     trace!(debug, "patera::socket", "protocol violated", sid = %scope.shared.sid, error = %error);
     DisconnectReason::ForcedClose
-}
-
-/// What a client sent as `auth`, as the one argument of a middleware.
-fn owned_auth(auth: Option<&RawValue>) -> OwnedArgs {
-    let empty = RawValue::from_string("{}".to_owned()).ok();
-    Args::from_raw(auth.or(empty.as_deref())).to_owned_args()
 }
 
 /// Pushes a packet of the connection itself.

@@ -54,7 +54,7 @@ impl TaskFuture for Deciding {
 
 async fn ask(socket: &Socket, middlewares: Vec<Arc<dyn Middleware>>) -> Result<(), Error> {
     for middleware in middlewares {
-        let auth = socket.0.auth().as_args();
+        let auth = socket.0.auth();
         let started = middleware.start(&mut EventContext::new(socket, &auth, None));
         drop(auth);
         started.map_err(|error| refused_call(socket, error))?.await?;
@@ -81,7 +81,7 @@ pub(crate) fn connect(
     socket.0.connected(connect);
     count(&socket.0.session.core.counters.sockets, 1);
     trace!(debug, "patera::socket", "connected", namespace = %namespace.name, socket = %socket.0.id);
-    let auth = socket.0.auth().as_args();
+    let auth = socket.0.auth();
     for handler in &namespace.hooks().connection {
         start(&**handler, EventContext::new(socket, &auth, None), tasks, waker)?;
     }

@@ -1,9 +1,11 @@
 //! Who is connected to a namespace, and who is in which room. A socket's own room is the map of ids, not a set.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 use parking_lot::RwLock;
 
 use crate::error::JoinError;
@@ -15,8 +17,10 @@ pub(crate) struct Rooms(RwLock<Index>);
 
 #[derive(Default)]
 struct Index {
-    sockets: HashMap<Arc<str>, Arc<SocketInner>>,
+    /// By id, which is in the socket: a pointer an entry.
+    sockets: HashTable<Arc<SocketInner>>,
     rooms: HashMap<Arc<str>, Members>,
+    hasher: RandomState,
 }
 
 /// By the socket's number, which is drawn by us: no need to defend against chosen keys.
@@ -49,24 +53,26 @@ pub(crate) struct Target {
 
 impl Rooms {
     pub(crate) fn insert(&self, socket: &Arc<SocketInner>) {
-        self.0.write().sockets.insert(socket.id.clone(), socket.clone());
+        let Index { sockets, hasher, .. } = &mut *self.0.write();
+        let hash = |socket: &Arc<SocketInner>| hasher.hash_one(socket.id.as_str());
+        sockets.insert_unique(hash(socket), socket.clone(), hash);
     }
 
     /// Takes a socket out of the namespace and out of all its rooms.
     pub(crate) fn remove(&self, socket: &Arc<SocketInner>) {
         let mut index = self.0.write();
         let rooms = std::mem::take(&mut *socket.rooms.lock());
-        for room in rooms {
-            index.leave(&room, socket.number);
+        for room in rooms.names() {
+            index.leave(room, socket.number);
         }
-        let known = index.sockets.get(&socket.id).is_some_and(|known| known.number == socket.number);
-        if known {
-            index.sockets.remove(&socket.id);
+        let hash = index.hasher.hash_one(socket.id.as_str());
+        if let Ok(found) = index.sockets.find_entry(hash, |known| known.number == socket.number) {
+            found.remove();
         }
     }
 
     pub(crate) fn join(&self, socket: &Arc<SocketInner>, room: &str, rooms_max: usize) -> Result<(), JoinError> {
-        if *socket.id == *room {
+        if socket.id.as_str() == room {
             return Ok(());
         }
         let mut index = self.0.write();
@@ -104,7 +110,7 @@ impl Rooms {
             }
         };
         match &target.rooms[..] {
-            [] => index.sockets.values().for_each(each_not_excepted),
+            [] => index.sockets.iter().for_each(each_not_excepted),
             [room] => index.members(room, &mut each_not_excepted),
             rooms => {
                 let mut seen = HashSet::new();
@@ -120,11 +126,11 @@ impl Rooms {
 
     /// A copy of all, so that each can be told something without the lock.
     pub(crate) fn sockets(&self) -> Vec<Arc<SocketInner>> {
-        self.0.read().sockets.values().cloned().collect()
+        self.0.read().sockets.iter().cloned().collect()
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<Arc<SocketInner>> {
-        self.0.read().sockets.get(id).cloned()
+        self.0.read().socket(id).cloned()
     }
 
     pub(crate) fn room_count(&self) -> usize {
@@ -137,9 +143,13 @@ impl Index {
         if let Some(members) = self.rooms.get(room) {
             members.values().for_each(&mut *each);
         }
-        if let Some(socket) = self.sockets.get(room) {
+        if let Some(socket) = self.socket(room) {
             each(socket);
         }
+    }
+
+    fn socket(&self, id: &str) -> Option<&Arc<SocketInner>> {
+        self.sockets.find(self.hasher.hash_one(id), |socket| socket.id.as_str() == id)
     }
 
     fn numbers(&self, rooms: &[Arc<str>]) -> HashSet<u64> {

@@ -69,6 +69,8 @@ pub(crate) struct Session<A: Application> {
     app: A,
     timer: Timer,
     phase: Phase,
+    /// Until when it is flushing or lingering; rare, so boxed.
+    patience: Option<Box<Instant>>,
     ending: Option<Ending>,
     /// An end that lets the client move first: one that has stopped polling would not hear of it any more.
     postponed: Option<Ending>,
@@ -105,6 +107,7 @@ impl<A: Application> Session<A> {
             app,
             timer: Timer::default(),
             phase: Phase::New,
+            patience: None,
             ending: None,
             postponed: None,
             resting: false,
@@ -316,8 +319,8 @@ impl<A: Application> Future for Session<A> {
                     Poll::Ready(())
                 }
                 Phase::Open => session.poll_open(waker, &mut budget),
-                Phase::Closing(until) => session.poll_closing(waker, until),
-                Phase::Lingering(until) => session.poll_lingering(waker, until),
+                Phase::Closing => session.poll_closing(waker),
+                Phase::Lingering => session.poll_lingering(waker),
                 Phase::Ended => return session.poll_ended(waker),
             };
             if changed.is_pending() {

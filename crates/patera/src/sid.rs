@@ -1,13 +1,13 @@
 //! Session and socket ids: 20 characters of base64url, 120 bits from a CSPRNG.
 
 use std::fmt;
-use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::Rng as _;
 
-/// The id of an Engine.IO session, as in `?sid=PNxmU2I8qCW0jru7AAAA`. Whoever knows it can speak for the session.
+/// The id of an Engine.IO session, as in `?sid=PNxmU2I8qCW0jru7AAAA`: whoever knows it can speak for the session. Or of a socket,
+/// which others may know.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Sid([u8; Sid::LEN]);
 
@@ -36,11 +36,6 @@ impl fmt::Display for Sid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
-}
-
-/// A fresh id for a socket of a namespace.
-pub(crate) fn socket_id() -> Arc<str> {
-    Sid::random().as_str().into()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use patera_protocol::engineio::Transport;
-use patera_protocol::socketio::{OwnedArgs, Slot, Value, encode};
+use patera_protocol::socketio::{Args, OwnedArgs, Slot, Value, encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -24,30 +24,43 @@ use crate::namespace::{Handlers, Namespace, NamespaceInner};
 use crate::outbox::{Command, Item};
 use crate::prepared::{Flags, Prepared};
 use crate::rooms::IntoRooms;
-use crate::sid::socket_id;
+use crate::sid::Sid;
 use crate::state::TypeMap;
 
+/// Small, for there may be a million: what most sockets do not have is boxed.
 pub(crate) struct SocketInner {
-    pub(crate) id: Arc<str>,
+    pub(crate) id: Sid,
+    state: AtomicU8,
+    /// Whether `kept` has handlers of events: most sockets have none, and are not locked to see that.
+    has_event_handlers: AtomicBool,
+    pub(crate) slot: Slot,
     /// Never used twice in a process, as an id may be.
     pub(crate) number: u64,
-    pub(crate) slot: Slot,
     pub(crate) namespace: Arc<NamespaceInner>,
     pub(crate) session: Arc<Shared>,
     io: Arc<IoInner>,
-    state: AtomicU8,
-    auth: OwnedArgs,
-    pub(crate) rooms: Mutex<HashSet<Arc<str>>>,
+    /// Nothing, for the many who send nothing.
+    auth: Option<Box<OwnedArgs>>,
+    pub(crate) rooms: Mutex<Joined>,
     kept: Mutex<Kept>,
-    /// Whether `kept` has handlers of events: most sockets have none, and are not locked to see that.
-    has_event_handlers: AtomicBool,
 }
+
+/// The rooms a socket is in.
+#[derive(Default)]
+pub(crate) struct Joined(Option<Box<HashSet<Arc<str>>>>);
 
 /// What a socket has beside its connection.
 #[derive(Default)]
-struct Kept {
+enum Kept {
+    #[default]
+    Nothing,
+    Something(Box<Keeping>),
     /// The socket has ended: nothing is kept any more.
-    cleared: bool,
+    Cleared,
+}
+
+#[derive(Default)]
+struct Keeping {
     /// Emitted before the socket was let in: goes out behind the CONNECT packet.
     held: Vec<Item>,
     held_bytes: usize,
@@ -55,6 +68,52 @@ struct Kept {
     disconnect: Handlers,
     data: Option<Arc<dyn Data>>,
     extensions: Option<Box<TypeMap>>,
+}
+
+impl Kept {
+    /// `None` once it is cleared.
+    fn make(&mut self) -> Option<&mut Keeping> {
+        if let Kept::Nothing = self {
+            *self = Kept::Something(Box::default());
+        }
+        self.get_mut()
+    }
+
+    fn get(&self) -> Option<&Keeping> {
+        if let Kept::Something(keeping) = self { Some(keeping) } else { None }
+    }
+
+    fn get_mut(&mut self) -> Option<&mut Keeping> {
+        if let Kept::Something(keeping) = self { Some(keeping) } else { None }
+    }
+}
+
+impl Joined {
+    pub(crate) fn contains(&self, room: &str) -> bool {
+        self.0.as_ref().is_some_and(|rooms| rooms.contains(room))
+    }
+
+    pub(crate) fn insert(&mut self, room: Arc<str>) {
+        self.0.get_or_insert_default().insert(room);
+    }
+
+    /// True if it was in the room.
+    pub(crate) fn remove(&mut self, room: &str) -> bool {
+        let Some(rooms) = &mut self.0 else { return false };
+        let was_in = rooms.remove(room);
+        if rooms.is_empty() {
+            self.0 = None;
+        }
+        was_in
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |rooms| rooms.len())
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.0.iter().flat_map(|rooms| rooms.iter())
+    }
 }
 
 /// What `data_set` takes: known by its type here, and as a value elsewhere.
@@ -73,11 +132,11 @@ impl SocketInner {
         slot: Slot,
         namespace: Arc<NamespaceInner>,
         session: Arc<Shared>,
-        auth: OwnedArgs,
+        auth: Option<Box<OwnedArgs>>,
     ) -> Arc<Self> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         Arc::new(SocketInner {
-            id: socket_id(),
+            id: Sid::random(),
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             slot,
             namespace,
@@ -104,8 +163,9 @@ impl SocketInner {
         self.state.load(Ordering::Acquire) != CONNECTING
     }
 
-    pub(crate) fn auth(&self) -> &OwnedArgs {
-        &self.auth
+    /// What the client sent as `auth`, as the one argument of a middleware: `{}` if it sent none.
+    pub(crate) fn auth(&self) -> Args<'_> {
+        self.auth.as_ref().map_or_else(Args::empty_object, |auth| auth.as_args())
     }
 
     /// Puts a packet on its way: into the outbox, or aside while the socket is not let in yet.
@@ -130,19 +190,19 @@ impl SocketInner {
             return self.push(item);
         }
         let size = item.prepared.size();
-        if kept.held_bytes + size > self.session.core.config.outbox_bytes_max {
+        let keeping = kept.make().ok_or(EmitError::Disconnected)?;
+        if keeping.held_bytes + size > self.session.core.config.outbox_bytes_max {
             return Err(EmitError::Full);
         }
-        kept.held_bytes += size;
-        kept.held.push(item);
+        keeping.held_bytes += size;
+        keeping.held.push(item);
         Ok(())
     }
 
     /// The socket is let in: its CONNECT packet first, then what was held.
     pub(crate) fn connected(&self, connect: Arc<Prepared>) {
         let mut kept = self.kept.lock();
-        kept.held_bytes = 0;
-        let held = mem::take(&mut kept.held);
+        let held = kept.get_mut().map(|keeping| mem::take(&mut keeping.held)).unwrap_or_default();
         let connect = Item { prepared: connect, ack: None };
         for item in std::iter::once(connect).chain(held) {
             if let Err(error) = self.session.outbox.push(item, &self.session.core.config) {
@@ -166,28 +226,29 @@ impl SocketInner {
         if !self.has_event_handlers.load(Ordering::Acquire) {
             return Handlers::new();
         }
-        let kept = self.kept.lock();
-        kept.events.get(event).cloned().unwrap_or_default()
+        self.kept.lock().get().and_then(|keeping| keeping.events.get(event)).cloned().unwrap_or_default()
     }
 
     pub(crate) fn disconnect_handlers(&self) -> Handlers {
-        self.kept.lock().disconnect.clone()
+        self.kept.lock().get().map(|keeping| keeping.disconnect.clone()).unwrap_or_default()
     }
 
     /// Keeps something with the socket, unless it has ended: what would hold the socket then would be a leak.
-    fn keep<T>(&self, add: impl FnOnce(&mut Kept) -> T) -> Option<T> {
+    fn keep<T>(&self, add: impl FnOnce(&mut Keeping) -> T) -> Option<T> {
         let mut kept = self.kept.lock();
-        if kept.cleared {
-            // What `add` holds is the user's and may do anything when it is dropped.
-            drop(kept);
-            return None;
+        match kept.make() {
+            Some(keeping) => Some(add(keeping)),
+            None => {
+                // What `add` holds is the user's and may do anything when it is dropped.
+                drop(kept);
+                None
+            }
         }
-        Some(add(&mut kept))
     }
 
     /// Drops handlers and data, which may hold this very socket.
     pub(crate) fn clear(&self) {
-        let kept = mem::replace(&mut *self.kept.lock(), Kept { cleared: true, ..Kept::default() });
+        let kept = mem::replace(&mut *self.kept.lock(), Kept::Cleared);
         drop(kept);
     }
 }
@@ -211,7 +272,7 @@ pub struct Socket(pub(crate) Arc<SocketInner>);
 impl Socket {
     /// Its id: 20 random characters, another one after each reconnection. It is also the name of a room with just this socket.
     pub fn id(&self) -> &str {
-        &self.0.id
+        self.0.id.as_str()
     }
 
     /// Its namespace.
@@ -231,7 +292,7 @@ impl Socket {
 
     /// What the client sent as `auth` with its CONNECT packet; an empty object if it sent none.
     pub fn auth(&self) -> Value {
-        self.0.auth.as_args().decode(0).unwrap_or(Value::Null)
+        self.0.auth().decode(0).unwrap_or(Value::Null)
     }
 
     /// The transport the client is on now.
@@ -372,7 +433,7 @@ impl Socket {
 
     /// The rooms it is in, without its own.
     pub fn rooms(&self) -> Vec<Arc<str>> {
-        self.0.rooms.lock().iter().cloned().collect()
+        self.0.rooms.lock().names().cloned().collect()
     }
 
     /// Sets the socket's data: one value, which travels where the socket's description does. See [`extension_set`](Self::extension_set).
@@ -383,7 +444,7 @@ impl Socket {
 
     /// The socket's data, if it is a `T`.
     pub fn data<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        let data: Arc<dyn Any + Send + Sync> = self.0.kept.lock().data.clone()?;
+        let data: Arc<dyn Any + Send + Sync> = self.0.kept.lock().get()?.data.clone()?;
         data.downcast().ok()
     }
 
@@ -394,13 +455,13 @@ impl Socket {
 
     /// A copy of the value of this type: keep what is large or shared in an `Arc`.
     pub fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
-        let value: Arc<T> = self.0.kept.lock().extensions.as_ref()?.get()?;
+        let value: Arc<T> = self.0.kept.lock().get()?.extensions.as_ref()?.get()?;
         Some(T::clone(&value))
     }
 
     /// Takes the value of this type away.
     pub fn extension_remove<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.0.kept.lock().extensions.as_mut()?.remove()
+        self.0.kept.lock().get_mut()?.extensions.as_mut()?.remove()
     }
 
     /// Disconnects it from its namespace, behind what was emitted before: `41`. The connection stays. A stock client does not come back by itself.
@@ -446,6 +507,6 @@ impl Eq for Socket {}
 
 impl std::fmt::Debug for Socket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Socket").field("id", &self.0.id).field("namespace", &self.0.namespace.name).finish()
+        f.debug_struct("Socket").field("id", &self.id()).field("namespace", &self.0.namespace.name).finish()
     }
 }

@@ -35,6 +35,11 @@ impl<'a> Args<'a> {
         Args { values: payload.into_iter().map(|raw| Raw::checked(raw.get())).collect(), attachments: &[] }
     }
 
+    /// `{}` as the only argument: what a client that sends no `auth` says.
+    pub fn empty_object() -> Self {
+        Args { values: [Raw::checked("{}")].into_iter().collect(), attachments: &[] }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.values.len()

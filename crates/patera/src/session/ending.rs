@@ -34,10 +34,10 @@ pub(super) enum Farewell {
 pub(super) enum Phase {
     New,
     Open,
-    /// Flushing until then.
-    Closing(Instant),
-    /// Reading and forgetting until then.
-    Lingering(Instant),
+    /// Flushing.
+    Closing,
+    /// Reading and forgetting.
+    Lingering,
     Ended,
 }
 
@@ -70,7 +70,7 @@ impl<A: Application> Session<A> {
         };
         self.ending = Some(ending);
         self.phase = match wait {
-            Some(wait) => Phase::Closing(now + wait),
+            Some(wait) => self.wait(Phase::Closing, now + wait),
             None => self.hang_up(),
         };
     }
@@ -95,7 +95,20 @@ impl<A: Application> Session<A> {
         Phase::Ended
     }
 
-    pub(super) fn poll_closing(&mut self, waker: &Waker, until: Instant) -> Poll<()> {
+    fn wait(&mut self, phase: Phase, until: Instant) -> Phase {
+        self.patience = Some(Box::new(until));
+        phase
+    }
+
+    fn is_out_of_patience(&self, now: Instant) -> bool {
+        self.patience.as_ref().is_none_or(|until| now >= **until)
+    }
+
+    fn poll_patience_timer(&mut self, waker: &Waker, now: Instant) -> Poll<()> {
+        self.timer.poll(waker, self.patience.as_deref().copied(), now)
+    }
+
+    pub(super) fn poll_closing(&mut self, waker: &Waker) -> Poll<()> {
         loop {
             let now = tokio::time::Instant::now().into_std();
             self.take_late_commands();
@@ -105,18 +118,18 @@ impl<A: Application> Session<A> {
                 Link::Polling(_) => self.close_polling(),
                 Link::WebSocket(_) => self.close_websocket(waker, now),
             };
-            if done || now >= until {
+            if done || self.is_out_of_patience(now) {
                 self.phase = match &self.link {
                     Link::WebSocket(_) if done && !self.is_gone() => {
                         self.shared.core.registry.remove(&self.shared.sid);
                         self.shared.outbox.close();
-                        Phase::Lingering(now + LINGER)
+                        self.wait(Phase::Lingering, now + LINGER)
                     }
                     _ => self.hang_up(),
                 };
                 return Poll::Ready(());
             }
-            if self.timer.poll(waker, Some(until), now).is_pending() && self.park(waker, false) {
+            if self.poll_patience_timer(waker, now).is_pending() && self.park(waker, false) {
                 return Poll::Pending;
             }
         }
@@ -179,19 +192,19 @@ impl<A: Application> Session<A> {
         self.write(waker, now) && self.close_websocket(waker, now)
     }
 
-    pub(super) fn poll_lingering(&mut self, waker: &Waker, until: Instant) -> Poll<()> {
+    pub(super) fn poll_lingering(&mut self, waker: &Waker) -> Poll<()> {
         let now = tokio::time::Instant::now().into_std();
         let _ = self.app.poll_closed(&Scope { waker, shared: &self.shared, now });
         let gone = match &mut self.link {
             Link::WebSocket(link) => link.poll_linger(&mut Context::from_waker(waker)).is_ready(),
             Link::Polling(_) => true,
         };
-        if gone || now >= until {
+        if gone || self.is_out_of_patience(now) {
             self.phase = Phase::Ended;
             return Poll::Ready(());
         }
         // A timer that fires early is another round.
-        self.timer.poll(waker, Some(until), now)
+        self.poll_patience_timer(waker, now)
     }
 
     /// The connection is gone; handlers that wait run to their end.

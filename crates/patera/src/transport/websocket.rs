@@ -31,8 +31,8 @@ pub(crate) struct WebSocketLink {
     stream: Stream,
     connection: ws::Connection,
     pub(crate) dialect: Dialect,
-    /// Read but not handled: what hyper had read, or what a turn left.
-    unread: Bytes,
+    /// Read but not handled: what hyper had read, or what a turn left. Never empty; rare, so boxed.
+    unread: Option<Box<Bytes>>,
     /// Taken from the outbox but not written; rare, so boxed.
     unsent: Option<Box<Unsent>>,
     /// What counts in the outbox until `unsent` is written.
@@ -67,7 +67,7 @@ impl WebSocketLink {
             stream,
             connection: ws::Connection::new(Role::Server, limits),
             dialect,
-            unread,
+            unread: (!unread.is_empty()).then(|| Box::new(unread)),
             unsent: None,
             in_flight: 0,
             unflushed: false,
@@ -82,19 +82,17 @@ impl WebSocketLink {
         mut on_event: impl FnMut(Event<'_>) -> ControlFlow<()>,
     ) -> Poll<Result<(), ReadEnd>> {
         let mut buffer = ReadBuffer::take();
-        let count = if self.unread.is_empty() {
-            match ready!(self.stream.poll_read(cx, &mut buffer)) {
+        let count = match self.unread.take() {
+            None => match ready!(self.stream.poll_read(cx, &mut buffer)) {
                 Ok(0) | Err(_) => return Poll::Ready(Err(ReadEnd::Gone)),
                 Ok(count) => count,
+            },
+            Some(mut unread) => {
+                let count = unread.len().min(buffer.len());
+                buffer[..count].copy_from_slice(&unread.split_to(count));
+                self.unread = (!unread.is_empty()).then_some(unread);
+                count
             }
-        } else {
-            let count = self.unread.len().min(buffer.len());
-            buffer[..count].copy_from_slice(&self.unread.split_to(count));
-            if self.unread.is_empty() {
-                // An empty slice would keep the whole buffer alive.
-                self.unread = Bytes::new();
-            }
-            count
         };
         let mut at = 0;
         let mut flow = ControlFlow::Continue(());
@@ -118,8 +116,8 @@ impl WebSocketLink {
     }
 
     fn keep_unread(&mut self, rest: &[u8]) {
-        self.unread =
-            if self.unread.is_empty() { Bytes::copy_from_slice(rest) } else { [rest, &self.unread].concat().into() };
+        let behind = self.unread.take().map(|unread| *unread).unwrap_or_default();
+        self.unread = Some(Box::new([rest, &behind].concat().into()));
     }
 
     /// Reads and forgets, until the peer has closed: so that it sees our close frame and not a reset.

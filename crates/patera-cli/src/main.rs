@@ -1,5 +1,6 @@
 //! The program `patera`. Without a subcommand it serves.
 
+mod bench;
 mod demo;
 mod log;
 mod page;
@@ -41,17 +42,24 @@ enum Command {
     /// Serve the demo page and its events to Socket.IO clients and plain WebSockets (what happens without a subcommand)
     #[command(after_long_help = EXAMPLES)]
     Serve(serve::Options),
+    /// Measure a server of Socket.IO 4 or later: latency, throughput, loss, and what they cost it
+    #[command(after_long_help = bench::HELP)]
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        Some(Command::Bench(options)) => bench::main(options),
+        Some(Command::Serve(options)) => serve(&options),
+        None => serve(&cli.serve),
+    }
 }
 
 #[tokio::main]
-async fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let options = match cli.command {
-        Some(Command::Serve(options)) => options,
-        None => cli.serve,
-    };
+async fn serve(options: &serve::Options) -> ExitCode {
     log::start();
-    match serve::run(&options).await {
+    match serve::run(options).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("patera: {error}");

@@ -93,7 +93,7 @@ const SLACK: usize = 16;
 /// A buffer that one large message needed is not kept.
 const OUTPUT_BYTES_KEPT: usize = 64 * 1024;
 
-/// A compressor and its level: some 300 KB for a window of 15 bits.
+/// A compressor and its level: some 300 KB, of which a thread keeps one for each window it has met.
 struct Compressor {
     compress: Compress,
     level: u8,

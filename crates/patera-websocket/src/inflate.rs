@@ -14,7 +14,7 @@ const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 /// A last block without content: whatever stands on a boundary between blocks ends with it, without output.
 const EMPTY_LAST_BLOCK: [u8; 2] = [0x03, 0x00];
 
-/// One compressed message. It holds about 50 KB from its first byte on, and until then nothing; a thread keeps one such state
+/// One compressed message. It holds 57 KB from its first byte on, and nothing before; a thread keeps one such state
 /// spare, so that connections which take turns do not allocate.
 #[derive(Default)]
 pub(crate) struct Inflation {

@@ -253,10 +253,11 @@ fn what_arrives_is_limited_too() {
     check_limited(limited(100), &frames, &[], Some(limit));
     check_limited(limited(101), &frames, &[Seen::Binary(Vec::new())], None);
     // As many as a message can hold.
-    let many = [&b"\x00\x00\x00\xff\xff".repeat(180_000)[..], b"\x00"].concat();
-    check(&[compressed(BINARY, &many)], &[Seen::Binary(Vec::new())], None);
-    let last = [&b"\x03\x00".repeat(450_000)[..], b"\x00"].concat();
-    check(&[compressed(BINARY, &last)], &[Seen::Binary(Vec::new())], None);
+    for block in [&b"\x00\x00\x00\xff\xff"[..], b"\x03\x00"] {
+        let many = [&block.repeat(900_000 / block.len())[..], b"\x00"].concat();
+        let outcome = run_on(server(Config::default()), &[&compressed(BINARY, &many).bytes()]);
+        assert_eq!(outcome, Outcome { seen: vec![Seen::Binary(Vec::new())], error: None });
+    }
 }
 
 #[test]
@@ -289,7 +290,7 @@ fn every_window_keeps_to_its_size() {
         // Repetitions just inside the window, and far outside of it.
         let (near, far) = (noise((1 << bits) / 2), noise(40_000));
         let payload = [&near[..], &near, &far, &near, &far].concat();
-        for level in [1, 4, 6, 9] {
+        for level in [1, 6, 9] {
             let mut config = DeflateConfig::default();
             config.level = level;
             let frame = deflated_server_frame(Opcode::Binary, &payload, bits, &config);

@@ -279,3 +279,140 @@ async fn check_with_tungstenite(
     drop(theirs);
     echo.await.unwrap();
 }
+
+#[cfg(feature = "deflate")]
+mod deflate {
+    use patera_websocket::{DeflateConfig, Error as ProtocolError};
+
+    use super::*;
+
+    fn always() -> DeflateConfig {
+        let mut config = DeflateConfig::default();
+        config.threshold_bytes = 0;
+        config
+    }
+
+    /// A client that offers what it has, and a server that has what it has.
+    async fn pair(
+        client: Option<DeflateConfig>,
+        server: Option<DeflateConfig>,
+    ) -> (WebSocketStream<DuplexStream>, WebSocketStream<DuplexStream>) {
+        let (near, far) = duplex(1000);
+        let uri = URI.parse().unwrap();
+        let accept = async {
+            let mut options = AcceptOptions::default();
+            options.deflate = server;
+            Upgrade::read(far).await?.accept(&options, Config::default()).await
+        };
+        let connect = async {
+            match client {
+                Some(config) => WebSocketStream::connect_with_deflate(near, &uri, &[], Config::default(), config).await,
+                None => WebSocketStream::connect(near, &uri, &[], Config::default()).await,
+            }
+        };
+        let (client, server) = tokio::join!(connect, accept);
+        (client.unwrap(), server.unwrap())
+    }
+
+    #[tokio::test]
+    async fn messages_go_both_ways_whoever_wants_compression() {
+        for client in [None, Some(DeflateConfig::default()), Some(always())] {
+            for server in [None, Some(DeflateConfig::default()), Some(always())] {
+                let (mut client, mut server) = pair(client, server).await;
+                let echo = tokio::spawn(async move {
+                    while let Some(message) = server.next().await {
+                        server.send(message.unwrap()).await.unwrap();
+                    }
+                });
+                let long = "grüß dich, ".repeat(10_000);
+                for message in ["", "short", &long] {
+                    client.send(message).await.unwrap();
+                    assert_eq!(client.next().await.unwrap().unwrap(), Message::from(message));
+                    client.send(message.as_bytes().to_vec()).await.unwrap();
+                    assert_eq!(client.next().await.unwrap().unwrap(), Message::from(message.as_bytes().to_vec()));
+                }
+                client.close(CloseCode::NORMAL, "").await.unwrap();
+                assert!(client.next().await.is_none());
+                echo.await.unwrap();
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn long_messages_are_compressed_on_the_wire_and_short_ones_are_not() {
+        let (mut near, far) = duplex(1 << 20);
+        let head = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                    Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10\r\n\r\n";
+        near.write_all(head.as_bytes()).await.unwrap();
+        let mut options = AcceptOptions::default();
+        options.deflate = Some(DeflateConfig::default());
+        let upgrade = Upgrade::read(far).await.unwrap();
+        let mut server = upgrade.accept(&options, Config::default()).await.unwrap();
+        server.send("a".repeat(1023)).await.unwrap();
+        server.send("a".repeat(1024)).await.unwrap();
+        drop(server);
+        let bytes = read_all(&mut near).await;
+        let head_len = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+        let head = str::from_utf8(&bytes[..head_len]).unwrap();
+        let answer = "sec-websocket-extensions: permessage-deflate; server_no_context_takeover; \
+                      client_no_context_takeover; server_max_window_bits=10\r\n";
+        assert!(head.contains(answer), "{head}");
+        let frames = &bytes[head_len..];
+        assert_eq!(frames[..4], [0x81, 126, 0x03, 0xff]);
+        let second = &frames[4 + 1023..];
+        assert_eq!(second[0], 0xc1);
+        assert!(second.len() < 30, "{}", second.len());
+    }
+
+    #[tokio::test]
+    async fn answer_that_was_not_asked_for_fails_the_handshake() {
+        let check = |extensions: &'static str, deflate: Option<DeflateConfig>, expected: InvalidResponse| async move {
+            let (near, mut far) = duplex(10_000);
+            let connect = async {
+                let uri = URI.parse().unwrap();
+                match deflate {
+                    Some(deflate) => {
+                        WebSocketStream::connect_with_deflate(near, &uri, &[], Config::default(), deflate).await
+                    }
+                    None => WebSocketStream::connect(near, &uri, &[], Config::default()).await,
+                }
+            };
+            let answer = async {
+                let mut request = vec![0; 4096];
+                let count = far.read(&mut request).await.unwrap();
+                let request = str::from_utf8(&request[..count]).unwrap();
+                let key = request.split("sec-websocket-key: ").nth(1).unwrap().split("\r\n").next().unwrap();
+                assert_eq!(request.contains("sec-websocket-extensions: permessage-deflate"), deflate.is_some());
+                let response = format!(
+                    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                     Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Extensions: {extensions}\r\n\r\n",
+                    patera_websocket::accept_key(key.as_bytes()),
+                );
+                far.write_all(response.as_bytes()).await.unwrap();
+            };
+            let (result, ()) = tokio::join!(connect, answer);
+            let error = result.unwrap_err();
+            assert!(matches!(error, Error::InvalidResponse(got) if got == expected), "{extensions}: {error:?}");
+        };
+        let good = "permessage-deflate; server_no_context_takeover";
+        check(good, None, InvalidResponse::Extension).await;
+        check("permessage-deflate", Some(always()), InvalidResponse::Deflate).await;
+        check("permessage-bzip2", Some(always()), InvalidResponse::Extension).await;
+    }
+
+    #[tokio::test]
+    async fn bomb_closes_the_stream() {
+        let (mut client, mut server) = pair(Some(always()), Some(always())).await;
+        let send = tokio::spawn(async move {
+            // Ten times what the server takes.
+            client.send(vec![0; 10_000_000]).await.unwrap();
+            assert!(client.next().await.is_none());
+            client.close_frame().unwrap().code
+        });
+        let error = server.next().await.unwrap().unwrap_err();
+        assert!(matches!(error, Error::Protocol(ProtocolError::Limit { .. })), "{error:?}");
+        assert!(server.next().await.is_none());
+        assert_eq!(send.await.unwrap(), CloseCode::TOO_BIG);
+    }
+}

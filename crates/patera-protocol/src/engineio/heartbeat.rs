@@ -1,4 +1,4 @@
-//! Who pings when, and when the peer counts as gone. EIO 4 "Heartbeat". It knows nothing of transports, so that no
+//! Who pings when, and when the peer counts as gone. EIO 4 "Heartbeat", EIO 3 "Timeouts". It knows nothing of transports, so that no
 //! change of transport can lose its timer.
 
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 ///      └───────────────────────────┘   └─┘ anything else arrives, the first time: the deadline moves
 ///                    pong
 ///   expecting a ping ──▶ gone        the other side: each ping moves the deadline by interval + timeout
+///   listening ──▶ gone               the other side as a server, in revision 3: anything that comes moves it
 /// ```
 ///
 /// The shell wakes at [`poll_timeout`](Heartbeat::poll_timeout) and asks [`poll`](Heartbeat::poll) what to do.
@@ -33,6 +34,7 @@ enum State {
     /// Awaiting, and the deadline has been moved once.
     Extended,
     Expecting,
+    Listening,
     Gone,
 }
 
@@ -56,6 +58,12 @@ impl Heartbeat {
         Heartbeat { interval, timeout, state: State::Expecting, at: now + interval + timeout, paused: false }
     }
 
+    /// The server's side of revision 3, where clients ping: the peer counts as gone when nothing at all came for `interval` +
+    /// `timeout`.
+    pub fn listening(interval: Duration, timeout: Duration, now: Instant) -> Self {
+        Heartbeat { state: State::Listening, ..Heartbeat::expecting(interval, timeout, now) }
+    }
+
     /// A pong came. One that nobody waits for changes nothing, so a flood of them cannot put off the next ping.
     pub fn handle_pong(&mut self, now: Instant) {
         match self.state {
@@ -63,13 +71,13 @@ impl Heartbeat {
                 self.state = State::Resting;
                 self.at = now + self.interval;
             }
-            State::Resting | State::Expecting | State::Gone => {}
+            State::Resting | State::Expecting | State::Listening | State::Gone => {}
         }
     }
 
     /// A ping came, to the side that is pinged.
     pub fn handle_ping(&mut self, now: Instant) {
-        if self.state == State::Expecting {
+        if matches!(self.state, State::Expecting | State::Listening) {
             self.at = now + self.interval + self.timeout;
         }
     }
@@ -78,9 +86,13 @@ impl Heartbeat {
     /// message, so the deadline moves, once.
     #[inline]
     pub fn handle_activity(&mut self, now: Instant) {
-        if self.state == State::Awaiting {
-            self.state = State::Extended;
-            self.at = now + self.timeout;
+        match self.state {
+            State::Awaiting => {
+                self.state = State::Extended;
+                self.at = now + self.timeout;
+            }
+            State::Listening => self.at = now + self.interval + self.timeout,
+            State::Resting | State::Extended | State::Expecting | State::Gone => {}
         }
     }
 
@@ -100,8 +112,8 @@ impl Heartbeat {
                 self.at = now + self.timeout.min(self.interval);
                 Some(HeartbeatAction::SendPing)
             }
-            State::Expecting if self.paused => None,
-            State::Awaiting | State::Extended | State::Expecting => {
+            State::Expecting | State::Listening if self.paused => None,
+            State::Awaiting | State::Extended | State::Expecting | State::Listening => {
                 self.state = State::Gone;
                 Some(HeartbeatAction::TimedOut)
             }
@@ -114,8 +126,8 @@ impl Heartbeat {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
             State::Gone => None,
-            State::Expecting if self.paused => None,
-            State::Resting | State::Awaiting | State::Extended | State::Expecting => Some(self.at),
+            State::Expecting | State::Listening if self.paused => None,
+            State::Resting | State::Awaiting | State::Extended | State::Expecting | State::Listening => Some(self.at),
         }
     }
 
@@ -134,7 +146,7 @@ impl Heartbeat {
                 self.state = State::Awaiting;
                 self.at = now + self.timeout;
             }
-            State::Expecting => self.at = now + self.interval + self.timeout,
+            State::Expecting | State::Listening => self.at = now + self.interval + self.timeout,
             State::Resting | State::Gone => {}
         }
     }
@@ -218,6 +230,23 @@ mod tests {
         heartbeat.pause();
         check(&mut heartbeat, 2000, None, None);
         heartbeat.resume(at(2000));
+        check(&mut heartbeat, 2500, Some(TimedOut), None);
+    }
+
+    #[test]
+    fn listening_side_takes_anything_for_life() {
+        let mut heartbeat = Heartbeat::listening(INTERVAL, TIMEOUT, at(0));
+        check(&mut heartbeat, 499, None, Some(500));
+        heartbeat.handle_ping(at(499));
+        check(&mut heartbeat, 998, None, Some(999));
+        heartbeat.handle_activity(at(998));
+        heartbeat.handle_activity(at(999));
+        heartbeat.handle_pong(at(1200));
+        check(&mut heartbeat, 1498, None, Some(1499));
+        heartbeat.pause();
+        check(&mut heartbeat, 2000, None, None);
+        heartbeat.resume(at(2000));
+        check(&mut heartbeat, 2499, None, Some(2500));
         check(&mut heartbeat, 2500, Some(TimedOut), None);
     }
 

@@ -3,7 +3,10 @@
 //! | file | what |
 //! |---|---|
 //! | [`packet`](Packet) | one packet, as it stands in a WebSocket text frame |
+//! | [`version`](Version) | the two revisions, and what differs between their packets |
 //! | [`payload`] | several packets in one HTTP body |
+//! | [`payload_v3`] | the same in revision 3: lengths instead of separators, as text or as bytes |
+//! | [`jsonp`] | polling by script tags and forms, in revision 3 |
 //! | [`handshake`](Handshake) | the open packet |
 //! | [`request`](Query) | the query of a request, and the six ways to refuse one |
 //! | [`heartbeat`](Heartbeat) | who pings when, and when the peer counts as gone |
@@ -20,7 +23,8 @@
 //! |---|---|
 //! | transport | one way to carry packets: `polling` or `websocket` |
 //! | packet | the unit of Engine.IO: a type digit and data; binary messages have their own form |
-//! | payload | one HTTP body: packets joined by `0x1e` |
+//! | revision | 4, or the older 3 of Socket.IO 1 and 2: the client pings, and payloads have lengths instead of separators |
+//! | payload | one HTTP body: packets joined by `0x1e`, or each behind its length |
 //! | message | the data of a packet of type 4: text or bytes. What the layer above sends and gets |
 //! | session | one Engine.IO connection with its sid, whatever transports it uses over time |
 //! | sid | the session's id, made by the server |
@@ -35,17 +39,22 @@ mod config;
 mod event;
 mod handshake;
 mod heartbeat;
+pub mod jsonp;
 mod packet;
 pub mod payload;
+pub mod payload_v3;
 mod request;
 mod session;
 mod upgrade;
+mod version;
 
 pub use config::SessionConfig;
 pub use event::{CloseReason, SessionEvent, Transmit};
 pub use handshake::{Handshake, HandshakeError};
 pub use heartbeat::{Heartbeat, HeartbeatAction};
-pub use packet::{Message, Packet, PacketError, Transport, UnknownTransport, Version};
+pub use packet::{Message, Packet, PacketError, Transport, UnknownTransport};
+pub(crate) use request::decode as percent_decode;
 pub use request::{Query, RequestError};
 pub use session::Session;
 pub use upgrade::ProbeRefused;
+pub use version::Version;

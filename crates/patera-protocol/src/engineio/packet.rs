@@ -54,14 +54,6 @@ impl fmt::Display for UnknownTransport {
 
 impl error::Error for UnknownTransport {}
 
-/// The revision of Engine.IO: the query parameter `EIO`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Version {
-    /// Engine.IO 4, of Socket.IO 3 and 4: the server pings.
-    V4,
-}
-
 /// What the layer above sends and gets.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Message<'a> {
@@ -101,13 +93,15 @@ impl fmt::Debug for Message<'_> {
 /// 0{"sid":…}  1  2  2probe  3  3probe  4hello  5  6      text
 /// bAQID                                                  a binary message where only text can go (long-polling)
 /// ```
+///
+/// This is revision 4's form. Revision 3 has another one for bytes alone: see [`Version`](super::Version).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packet<'a> {
     /// `0` and the handshake's JSON. From the server, once.
     Open(&'a str),
     /// `1`. The sender ends the session.
     Close,
-    /// `2`. A heartbeat from the server, or `2probe` from a client that tries an upgrade.
+    /// `2`. A heartbeat from the server (in revision 3 from the client), or `2probe` from a client that tries an upgrade.
     Ping(&'a str),
     /// `3`. The answer to a ping, with the same data.
     Pong(&'a str),
@@ -153,9 +147,7 @@ impl<'a> Packet<'a> {
         let Some(encoded) = text.strip_prefix('b') else {
             return Packet::decode(text);
         };
-        scratch.clear();
-        STANDARD.decode_vec(encoded, scratch).map_err(|_| PacketError::Base64)?;
-        Ok(Packet::Message(Message::Binary(scratch)))
+        decode_base64(encoded, scratch)
     }
 
     /// Appends the packet in its text form: `Ping("probe")` → `2probe`, `Message(Binary([1]))` → `bAQ==`.
@@ -176,9 +168,21 @@ impl<'a> Packet<'a> {
     }
 }
 
+/// A binary message, whose bytes replace what is in `scratch`.
+pub(super) fn decode_base64<'a>(encoded: &str, scratch: &'a mut Vec<u8>) -> Result<Packet<'a>, PacketError> {
+    scratch.clear();
+    STANDARD.decode_vec(encoded, scratch).map_err(|_| PacketError::Base64)?;
+    Ok(Packet::Message(Message::Binary(scratch)))
+}
+
 /// Appends `b` and the bytes in base64.
 pub(super) fn encode_base64(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'b');
+    append_base64(bytes, out);
+}
+
+/// Appends the bytes in padded standard base64.
+pub(super) fn append_base64(bytes: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     let encoded = bytes.len().div_ceil(3) * 4;
     out.resize(start + encoded, 0);
@@ -186,13 +190,13 @@ pub(super) fn encode_base64(bytes: &[u8], out: &mut Vec<u8>) {
     debug_assert_eq!(written, encoded);
 }
 
-/// Why a text frame is no packet. The peer broke the protocol: close with "parse error".
+/// Why a frame is no packet. The peer broke the protocol: close with "parse error".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PacketError {
     /// No type digit.
     Empty,
-    /// A first byte that is not `0` to `6`.
+    /// A first byte that is not `0` to `6`; in a binary frame of revision 3, one that is not 4.
     UnknownType(u8),
     /// `b` with something that is not padded standard base64.
     Base64,

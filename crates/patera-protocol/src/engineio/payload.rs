@@ -1,8 +1,14 @@
-//! Several packets in one HTTP body: `4hello␞2␞bAQID`, where `␞` is the byte 0x1e. EIO 4 "Packet encoding".
+//! Several packets in one HTTP body: `4hello␞2␞bAQID`, where `␞` is the byte 0x1e. EIO 4 "Packet encoding". How bodies of
+//! revision 3 are read is in [`payload_v3`](super::payload_v3).
 
 use std::{error, fmt};
 
-use super::packet::{Packet, PacketError, encode_base64};
+use super::{
+    jsonp,
+    packet::{Message, Packet, PacketError, encode_base64},
+    payload_v3::Parts,
+    version::Version,
+};
 
 /// The byte between two packets. It cannot be inside one: JSON escapes it, base64 has no use for it.
 pub const SEPARATOR: u8 = 0x1e;
@@ -69,40 +75,82 @@ impl<'a> Decoder<'a> {
     }
 }
 
+/// How a client wants the answer to a GET, from the query of that request or of the handshake:
+/// [`Query::format`](super::Query::format).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Format {
+    /// The session's revision.
+    pub version: Version,
+    /// Revision 3: bytes are base64 in any case (`b64=1`). In revision 4 they always are.
+    pub base64: bool,
+    /// Revision 3: the number of the function that is to be called with the payload (`j=0`). Bytes are base64 then.
+    pub jsonp: Option<u32>,
+}
+
 /// Builds one body.
 #[derive(Debug, Default)]
 pub struct Encoder {
     body: Vec<u8>,
     any: bool,
+    /// In revision 3 everything waits here, and `body` stays empty.
+    v3: Option<Box<V3>>,
+}
+
+#[derive(Debug)]
+struct V3 {
+    parts: Parts,
+    jsonp: Option<u32>,
 }
 
 impl Encoder {
-    /// An empty body.
+    /// An empty body of revision 4.
     pub fn new() -> Self {
         Encoder::default()
     }
 
-    /// An empty body with room for so many bytes.
+    /// An empty body of revision 4, with room for so many bytes.
     pub fn with_capacity(bytes: usize) -> Self {
-        Encoder { body: Vec::with_capacity(bytes), any: false }
+        Encoder { body: Vec::with_capacity(bytes), ..Encoder::default() }
+    }
+
+    /// An empty body of either revision.
+    ///
+    /// In revision 3 it becomes text, `6:4hello`; bytes, if a binary message is in it and the client takes bytes; or a
+    /// script. Ask [`content_type`](Encoder::content_type) when all packets are in it.
+    pub fn with_format(format: Format) -> Self {
+        let Format { version, base64, jsonp } = format;
+        let v3 = match version {
+            Version::V3 => Some(Box::new(V3 { parts: Parts::new(base64 || jsonp.is_some()), jsonp })),
+            Version::V4 => None,
+        };
+        Encoder { v3, ..Encoder::default() }
     }
 
     /// Appends a packet that is already text, with its type digit: `4hello`.
     pub fn push_text(&mut self, packet: &[u8]) {
-        self.separate();
-        self.body.extend_from_slice(packet);
+        if let Some(parts) = self.begin_packet() {
+            parts.push_text(packet);
+        } else {
+            self.body.extend_from_slice(packet);
+        }
     }
 
-    /// Appends a binary message: `b` and base64.
+    /// Appends a binary message: `b` and base64, or as the format has it.
     pub fn push_binary(&mut self, data: &[u8]) {
-        self.separate();
-        encode_base64(data, &mut self.body);
+        if let Some(parts) = self.begin_packet() {
+            parts.push(&Packet::Message(Message::Binary(data)));
+        } else {
+            encode_base64(data, &mut self.body);
+        }
     }
 
     /// Appends a packet.
     pub fn push(&mut self, packet: &Packet<'_>) {
-        self.separate();
-        packet.encode_text(&mut self.body);
+        if let Some(parts) = self.begin_packet() {
+            parts.push(packet);
+        } else {
+            packet.encode_text(&mut self.body);
+        }
     }
 
     /// Whether there is no packet in it yet.
@@ -110,21 +158,42 @@ impl Encoder {
         !self.any
     }
 
-    /// The length of the body so far, in bytes.
+    /// The length of the body so far, in bytes; in revision 3 that of the packets, without their lengths.
     pub fn len(&self) -> usize {
-        self.body.len()
+        self.v3.as_ref().map_or(self.body.len(), |v3| v3.parts.len())
+    }
+
+    /// The `Content-Type` of the body with what is in it: text, or bytes or a script in revision 3.
+    pub fn content_type(&self) -> &'static str {
+        match self.v3.as_deref() {
+            Some(V3 { jsonp: Some(_), .. }) => "text/javascript; charset=UTF-8",
+            Some(V3 { parts, .. }) if parts.is_binary() => "application/octet-stream",
+            Some(_) | None => "text/plain; charset=UTF-8",
+        }
     }
 
     /// The body. An empty one is no valid payload: send a noop instead.
     pub fn finish(self) -> Vec<u8> {
-        self.body
+        match self.v3.map(|v3| *v3) {
+            None => self.body,
+            Some(V3 { parts, jsonp: None }) => parts.finish(),
+            Some(V3 { parts, jsonp: Some(index) }) => jsonp::encode_call(index, &parts.finish()),
+        }
     }
 
-    fn separate(&mut self) {
-        if self.any {
-            self.body.push(SEPARATOR);
+    /// Where the packet goes in revision 3; in revision 4 it goes into the body, behind a separator if need be.
+    #[inline]
+    fn begin_packet(&mut self) -> Option<&mut Parts> {
+        let begun = std::mem::replace(&mut self.any, true);
+        match &mut self.v3 {
+            Some(v3) => Some(&mut v3.parts),
+            None => {
+                if begun {
+                    self.body.push(SEPARATOR);
+                }
+                None
+            }
         }
-        self.any = true;
     }
 }
 
@@ -136,8 +205,12 @@ pub enum PayloadError {
     Empty,
     /// Not UTF-8.
     Utf8,
-    /// Something between two separators is no packet.
+    /// Something between two separators, or behind a length, is no packet.
     Packet(PacketError),
+    /// Revision 3: a length that is no canonical decimal, is larger than what is left, or ends within a character.
+    Length,
+    /// Revision 3: a body of bytes with something that is neither text nor binary, or a form without just one payload.
+    Form,
     /// More control packets than a client has use for.
     TooManyControlPackets {
         /// The limit.
@@ -153,6 +226,8 @@ impl PayloadError {
             PayloadError::Empty => "empty_payload",
             PayloadError::Utf8 => "utf8",
             PayloadError::Packet(error) => error.name(),
+            PayloadError::Length => "length",
+            PayloadError::Form => "form",
             PayloadError::TooManyControlPackets { .. } => "too_many_control_packets",
         }
     }
@@ -164,6 +239,8 @@ impl fmt::Display for PayloadError {
             PayloadError::Empty => f.write_str("empty payload"),
             PayloadError::Utf8 => f.write_str("payload is not utf-8"),
             PayloadError::Packet(_) => f.write_str("payload holds an invalid packet"),
+            PayloadError::Length => f.write_str("payload holds an invalid length"),
+            PayloadError::Form => f.write_str("payload has no known form"),
             PayloadError::TooManyControlPackets { max } => {
                 write!(f, "more than {max} control packets in one payload")
             }
@@ -175,7 +252,11 @@ impl error::Error for PayloadError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
             PayloadError::Packet(error) => Some(error),
-            PayloadError::Empty | PayloadError::Utf8 | PayloadError::TooManyControlPackets { .. } => None,
+            PayloadError::Empty
+            | PayloadError::Utf8
+            | PayloadError::Length
+            | PayloadError::Form
+            | PayloadError::TooManyControlPackets { .. } => None,
         }
     }
 }
@@ -183,7 +264,6 @@ impl error::Error for PayloadError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engineio::Message;
 
     #[test]
     fn packets_are_split_at_the_separator() {

@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, error, fmt};
 
-use super::packet::{Transport, Version};
+use super::{packet::Transport, payload::Format, version::Version};
 
 /// The query parameters that Engine.IO reads, percent-decoded. Others belong to the application and are passed over.
 ///
@@ -20,6 +20,9 @@ pub struct Query<'a> {
     pub sid: Option<Cow<'a, str>>,
     /// `b64` with anything that is not empty: the client cannot receive binary frames.
     pub base64: bool,
+    /// `j`: JSONP, in revision 3: [`Query::format`]. In revision 4 it belongs to the application, so it may be there twice;
+    /// then a comma joins both, and it is no number.
+    pub callback: Option<Cow<'a, str>>,
 }
 
 impl<'a> Query<'a> {
@@ -33,6 +36,14 @@ impl<'a> Query<'a> {
         for pair in query.split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name);
+            if name == "j" {
+                let value = decode(value);
+                parsed.callback = Some(match parsed.callback.take() {
+                    Some(before) => Cow::Owned(format!("{before},{value}")),
+                    None => value,
+                });
+                continue;
+            }
             let field = match name.as_ref() {
                 "EIO" => &mut parsed.eio,
                 "transport" => &mut parsed.transport,
@@ -48,7 +59,7 @@ impl<'a> Query<'a> {
         Ok(parsed)
     }
 
-    /// The protocol's revision.
+    /// The protocol's revision, for a server that takes revision 4 alone.
     ///
     /// # Errors
     /// `UnsupportedProtocolVersion` unless `EIO` is exactly `4`.
@@ -57,6 +68,32 @@ impl<'a> Query<'a> {
             Some("4") => Ok(Version::V4),
             Some(_) | None => Err(RequestError::UnsupportedProtocolVersion),
         }
+    }
+
+    /// The protocol's revision, where clients of revision 3 may be taken too: `EIO=4` is 4, and anything else is 3, since
+    /// some clients of that time say nothing or something older.
+    ///
+    /// # Errors
+    /// As [`Query::version`], unless `allow_eio3`.
+    pub fn version_with_eio3(&self, allow_eio3: bool) -> Result<Version, RequestError> {
+        self.version().or_else(|error| if allow_eio3 { Ok(Version::V3) } else { Err(error) })
+    }
+
+    /// How answers to the GETs of a session of this revision are written.
+    ///
+    /// # Errors
+    /// `BadRequest` in revision 3, if `j` is no decimal below 2^32: it becomes part of a script.
+    pub fn format(&self, version: Version) -> Result<Format, RequestError> {
+        let jsonp = match (version, self.callback.as_deref()) {
+            // There `j` belongs to the application.
+            (Version::V4, _) | (_, None) => None,
+            (Version::V3, Some(index)) => {
+                let digits = !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit());
+                let index = index.parse().ok().filter(|_| digits);
+                Some(index.ok_or(RequestError::BadRequest)?)
+            }
+        };
+        Ok(Format { version, base64: self.base64, jsonp })
     }
 
     /// The transport.
@@ -71,12 +108,22 @@ impl<'a> Query<'a> {
 
 /// Undoes percent-encoding as JavaScript servers do: `+` is a space, an incomplete escape stands for itself, bytes that
 /// are no UTF-8 become U+FFFD (and so match nothing of ours).
-fn decode(text: &str) -> Cow<'_, str> {
-    if !text.bytes().any(|byte| byte == b'%' || byte == b'+') {
+pub(crate) fn decode(text: &str) -> Cow<'_, str> {
+    match percent_decode(text.as_bytes()) {
+        Cow::Borrowed(_) => Cow::Borrowed(text),
+        Cow::Owned(bytes) => Cow::Owned(
+            String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+        ),
+    }
+}
+
+/// As [`decode`], before it is known to be text.
+pub(super) fn percent_decode(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
         return Cow::Borrowed(text);
     }
     let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
+    let mut rest = text;
     while let Some((&byte, after)) = rest.split_first() {
         rest = after;
         match (byte, after) {
@@ -91,7 +138,7 @@ fn decode(text: &str) -> Cow<'_, str> {
             _ => out.push(byte),
         }
     }
-    Cow::Owned(String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    Cow::Owned(out)
 }
 
 fn hex(digit: u8) -> Option<u8> {
@@ -208,6 +255,29 @@ mod tests {
     }
 
     #[test]
+    fn anything_but_4_is_version_3_where_that_is_allowed() {
+        for (query, version) in
+            [("EIO=4", Version::V4), ("EIO=3", Version::V3), ("", Version::V3), ("EIO=04", Version::V3)]
+        {
+            assert_eq!(Query::parse(query).unwrap().version_with_eio3(true), Ok(version), "{query}");
+        }
+        assert_eq!(Query::parse("EIO=4").unwrap().version_with_eio3(false), Ok(Version::V4));
+        let refused = Query::parse("EIO=3").unwrap().version_with_eio3(false);
+        assert_eq!(refused, Err(RequestError::UnsupportedProtocolVersion));
+    }
+
+    #[test]
+    fn callbacks_are_numbers() {
+        check_format("b64=1", Version::V3, Ok((true, None)));
+        check_format("j=0", Version::V3, Ok((false, Some(0))));
+        check_format("j=4294967295&b64=1", Version::V3, Ok((true, Some(u32::MAX))));
+        for query in ["j=", "j", "j=4294967296", "j=+1", "j=%2B1", "j=-1", "j=1.0", "j=0%5D(alert(1))//", "j=0&j=0"] {
+            check_format(query, Version::V3, Err(RequestError::BadRequest));
+            check_format(query, Version::V4, Ok((false, None)));
+        }
+    }
+
+    #[test]
     fn unknown_transports_are_refused() {
         for query in ["", "transport=", "transport=webtransport", "transport=__proto__", "transport=Polling"] {
             assert_eq!(Query::parse(query).unwrap().transport(), Err(RequestError::UnknownTransport), "{query}");
@@ -232,6 +302,12 @@ mod tests {
         check(RequestError::forbidden(), 403, r#"{"code":4,"message":"Forbidden"}"#);
         check(RequestError::Forbidden("no \"way\"\n".into()), 403, r#"{"code":4,"message":"no \"way\"\n"}"#);
         check(RequestError::UnsupportedProtocolVersion, 400, r#"{"code":5,"message":"Unsupported protocol version"}"#);
+    }
+
+    fn check_format(query: &str, version: Version, expected: Result<(bool, Option<u32>), RequestError>) {
+        let format = Query::parse(query).unwrap().format(version);
+        let expected = expected.map(|(base64, jsonp)| Format { version, base64, jsonp });
+        assert_eq!(format, expected, "{query}");
     }
 
     fn check(error: RequestError, status: u16, body: &str) {

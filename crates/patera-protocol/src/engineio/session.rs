@@ -1,5 +1,5 @@
 //! One Engine.IO session, of both roles: state, heartbeat and upgrade in one machine. It holds no message: what is to
-//! be sent waits in the shell's outbox. EIO 4.
+//! be sent waits in the shell's outbox. EIO 4 and 3, which differ in who pings.
 
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use super::{
     heartbeat::{Heartbeat, HeartbeatAction},
     packet::{Message, Packet, Transport},
     upgrade::{ProbeRefused, Step, Upgrade},
+    version::Version,
 };
 
 /// The state of one session.
@@ -25,6 +26,7 @@ use super::{
 #[derive(Debug)]
 pub struct Session {
     role: Role,
+    version: Version,
     state: State,
     transport: Transport,
     allow_upgrades: bool,
@@ -71,21 +73,52 @@ const CLOSED: u8 = 1 << 4;
 impl Session {
     /// A session that a client has just opened on this transport. The shell sends the [`Handshake`] by itself.
     pub fn server(transport: Transport, config: &SessionConfig, now: Instant) -> Session {
-        let heartbeat = Heartbeat::new(config.ping_interval, config.ping_timeout, now);
-        Session::new(Role::Server, State::Open, transport, config, heartbeat)
+        Session::server_with_version(Version::V4, transport, config, now)
+    }
+
+    /// As [`Session::server`], of either revision. In revision 3 the client pings and we pong, and it counts as gone when
+    /// nothing came for `ping_interval` + `ping_timeout`, whatever the transport.
+    pub fn server_with_version(
+        version: Version,
+        transport: Transport,
+        config: &SessionConfig,
+        now: Instant,
+    ) -> Session {
+        let heartbeat = match version {
+            Version::V3 => Heartbeat::listening(config.ping_interval, config.ping_timeout, now),
+            Version::V4 => Heartbeat::new(config.ping_interval, config.ping_timeout, now),
+        };
+        Session::new(Role::Server, version, transport, config, heartbeat)
     }
 
     /// A session that we have just asked a server for; it is open when the open packet has come, and closes with
     /// "ping timeout" if that takes longer than `config.ping_timeout`.
     pub fn client(transport: Transport, config: &SessionConfig, now: Instant) -> Session {
-        let heartbeat = Heartbeat::expecting(Duration::ZERO, config.ping_timeout, now);
-        Session::new(Role::Client, State::Opening, transport, config, heartbeat)
+        Session::client_with_version(Version::V4, transport, config, now)
     }
 
-    fn new(role: Role, state: State, transport: Transport, config: &SessionConfig, heartbeat: Heartbeat) -> Session {
+    /// As [`Session::client`], of either revision. In revision 3 we ping.
+    pub fn client_with_version(
+        version: Version,
+        transport: Transport,
+        config: &SessionConfig,
+        now: Instant,
+    ) -> Session {
+        let heartbeat = Heartbeat::expecting(Duration::ZERO, config.ping_timeout, now);
+        Session::new(Role::Client, version, transport, config, heartbeat)
+    }
+
+    fn new(
+        role: Role,
+        version: Version,
+        transport: Transport,
+        config: &SessionConfig,
+        heartbeat: Heartbeat,
+    ) -> Session {
         Session {
             role,
-            state,
+            version,
+            state: if role == Role::Server { State::Open } else { State::Opening },
             transport,
             allow_upgrades: config.allow_upgrades,
             upgrade_timeout: config.upgrade_timeout,
@@ -227,7 +260,7 @@ impl Session {
         })
     }
 
-    /// We stop reading for back-pressure: a pong may wait unread, so the ping deadline rests. Pings go on.
+    /// We stop reading for back-pressure: a pong (or a ping) may wait unread, so the ping deadline rests. Pings go on.
     pub fn pause_heartbeat(&mut self) {
         self.heartbeat.pause();
     }
@@ -297,21 +330,23 @@ impl Session {
 
     fn handle_server_control(&mut self, packet: Packet<'_>, now: Instant) -> Result<(), CloseReason> {
         match packet {
-            Packet::Pong(_) => self.heartbeat.handle_pong(now),
-            // Revision 4: only the server pings.
-            Packet::Ping(_) => return Err(self.violate(CloseReason::TransportError)),
+            Packet::Ping(_) | Packet::Pong(_) => self.handle_heartbeat(packet, now),
             Packet::Open(_) | Packet::Upgrade | Packet::Noop | Packet::Close | Packet::Message(_) => {
                 self.heartbeat.handle_activity(now);
+                Ok(())
             }
         }
-        Ok(())
     }
 
     fn handle_client_control(&mut self, packet: Packet<'_>, now: Instant) -> Result<(), CloseReason> {
         match (self.state, packet) {
             (State::Opening, Packet::Open(json)) => match Handshake::parse(json) {
                 Ok(handshake) => {
-                    self.heartbeat = Heartbeat::expecting(handshake.ping_interval, handshake.ping_timeout, now);
+                    let (interval, timeout) = (handshake.ping_interval, handshake.ping_timeout);
+                    self.heartbeat = match self.version {
+                        Version::V3 => Heartbeat::new(interval, timeout, now),
+                        Version::V4 => Heartbeat::expecting(interval, timeout, now),
+                    };
                     self.state = State::Open;
                     self.handshake = Some(Box::new(handshake));
                     self.events |= OPENED;
@@ -321,13 +356,30 @@ impl Session {
             },
             (State::Opening, Packet::Noop) => Ok(()),
             (State::Opening, _) => Err(self.violate(CloseReason::ParseError)),
-            (State::Open | State::Closed, Packet::Ping(_)) => {
-                self.heartbeat.handle_ping(now);
-                self.transmits |= PONG;
-                Ok(())
+            (State::Open | State::Closed, Packet::Ping(_)) => self.handle_heartbeat(packet, now),
+            (State::Open | State::Closed, Packet::Pong(_)) if self.version == Version::V3 => {
+                self.handle_heartbeat(packet, now)
             }
             (State::Open | State::Closed, _) => Ok(()),
         }
+    }
+
+    /// A ping to the side that answers, or a pong to the side that asks: the server asks in revision 4, the client in
+    /// revision 3. The other way round is a violation.
+    fn handle_heartbeat(&mut self, packet: Packet<'_>, now: Instant) -> Result<(), CloseReason> {
+        let asks = match self.version {
+            Version::V3 => self.role == Role::Client,
+            Version::V4 => self.role == Role::Server,
+        };
+        match (asks, packet) {
+            (true, Packet::Pong(_)) => self.heartbeat.handle_pong(now),
+            (false, Packet::Ping(_)) => {
+                self.heartbeat.handle_ping(now);
+                self.transmits |= PONG;
+            }
+            (true | false, _) => return Err(self.violate(CloseReason::TransportError)),
+        }
+        Ok(())
     }
 
     /// What the probe's next step means for the session.

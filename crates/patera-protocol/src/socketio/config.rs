@@ -17,6 +17,8 @@ pub struct ConnectionConfig {
     pub event_name_bytes_max: usize,
     /// A namespace's name, in bytes. 512.
     pub namespace_bytes_max: usize,
+    /// Revision 4: the query behind a namespace's name, in bytes. 8,192: tokens stand there.
+    pub query_bytes_max: usize,
     /// Namespaces of one connection at a time. 32.
     pub namespaces_max: usize,
     /// Arrays and objects inside each other, the array of the arguments included. 128, and never more: deeper values
@@ -33,6 +35,7 @@ impl Default for ConnectionConfig {
             arguments_max: 1024,
             event_name_bytes_max: 1024,
             namespace_bytes_max: 512,
+            query_bytes_max: 8192,
             namespaces_max: 32,
             json_depth_max: 128,
         }

@@ -1,5 +1,5 @@
-//! The state of one Socket.IO connection: which namespaces it is in, and which attachments are still to come. SIO 5,
-//! both roles.
+//! The state of one Socket.IO connection: which namespaces it is in, and which attachments are still to come. SIO 5
+//! and 4, both roles.
 
 use std::{borrow::Cow, sync::Arc, time::Instant};
 
@@ -14,6 +14,7 @@ use super::{
     namespaces::{Namespaces, Slot, Status},
     packet::{Header, Kind},
     placeholder,
+    revision::{Revision, query_to_object},
 };
 use crate::engineio::Message;
 
@@ -28,9 +29,12 @@ use crate::engineio::Message;
 pub struct Connection {
     config: Arc<ConnectionConfig>,
     role: Role,
+    revision: Revision,
     namespaces: Namespaces,
     /// A binary packet, from its header until the next message after its last attachment.
     binary: Option<Box<Binary>>,
+    /// Revision 4: what the last CONNECT said in its query, until the next message or `release`.
+    auth: Option<Box<RawValue>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +68,8 @@ pub enum Incoming<'a> {
         slot: Slot,
         /// Its name.
         namespace: &'a str,
-        /// What the client says about itself: an object.
+        /// What the client says about itself: an object. In revision 4 it is made of the query behind the name,
+        /// `0/chat?token=x,` → `{"token":"x"}`.
         auth: Option<&'a RawValue>,
     },
     /// Client: the server has taken us in.
@@ -73,7 +78,7 @@ pub enum Incoming<'a> {
         slot: Slot,
         /// Its name.
         namespace: &'a str,
-        /// An object with our `sid`.
+        /// An object with our `sid`. In revision 4 nothing.
         payload: Option<&'a RawValue>,
     },
     /// Client: the server has refused us. The slot is free.
@@ -82,7 +87,7 @@ pub enum Incoming<'a> {
         slot: Slot,
         /// Its name.
         namespace: &'a str,
-        /// An object with a `message`, or text.
+        /// An object with a `message`, or text. In revision 4 anything.
         payload: Option<&'a RawValue>,
     },
     /// The peer has left the namespace, or no longer wants to enter it. The slot is free: a later
@@ -116,16 +121,38 @@ pub enum Incoming<'a> {
 impl Connection {
     /// The server's side: namespaces are entered when the client asks and we accept.
     pub fn server(config: Arc<ConnectionConfig>) -> Self {
-        Connection::new(config, Role::Server)
+        Connection::server_with_revision(Revision::V5, config)
+    }
+
+    /// As [`Connection::server`], of either revision. In revision 4 begin with [`Connection::enter_root`].
+    pub fn server_with_revision(revision: Revision, config: Arc<ConnectionConfig>) -> Self {
+        Connection::new(config, Role::Server, revision)
     }
 
     /// The client's side: namespaces are entered when we ask and the server accepts.
     pub fn client(config: Arc<ConnectionConfig>) -> Self {
-        Connection::new(config, Role::Client)
+        Connection::client_with_revision(Revision::V5, config)
     }
 
-    fn new(config: Arc<ConnectionConfig>, role: Role) -> Self {
-        Connection { config, role, namespaces: Namespaces::default(), binary: None }
+    /// As [`Connection::client`], of either revision. In revision 4 [`connect`](Connection::connect) to `/` at once and send
+    /// no CONNECT for it: the server does.
+    pub fn client_with_revision(revision: Revision, config: Arc<ConnectionConfig>) -> Self {
+        Connection::new(config, Role::Client, revision)
+    }
+
+    fn new(config: Arc<ConnectionConfig>, role: Role, revision: Revision) -> Self {
+        Connection { config, role, revision, namespaces: Namespaces::default(), binary: None, auth: None }
+    }
+
+    /// Server, revision 4: the client has asked for `/` by opening the session. Treat the slot as that of an
+    /// [`Incoming::Connect`] for `/`: [`Connection::accept`] or [`Connection::refuse`] it. `None` if `/` is entered already.
+    pub fn enter_root(&mut self) -> Option<Slot> {
+        match self.namespaces.find("/") {
+            Some((_, Status::Connecting | Status::Reconnecting | Status::Connected)) => None,
+            Some((_, Status::Left | Status::Refused)) | None => {
+                self.namespaces.enter("/", Status::Connecting, self.config.namespaces_max)
+            }
+        }
     }
 
     /// One Engine.IO message. `None` when there is nothing to do: attachments are missing, or it was for a namespace
@@ -165,8 +192,10 @@ impl Connection {
         }
     }
 
-    /// Frees what a binary packet held that has been dealt with. Without it that goes with the next message.
+    /// Frees what a packet held that has been dealt with: attachments, or a query. Without it that goes with the next
+    /// message of its kind.
     pub fn release(&mut self) {
+        self.auth = None;
         if self.poll_timeout().is_none() {
             self.binary = None;
         }
@@ -230,7 +259,7 @@ impl Connection {
     }
 
     fn handle_text<'a>(&'a mut self, text: &'a str, now: Instant) -> Result<Option<Incoming<'a>>, Error> {
-        let header = Header::parse(text, &self.config)?;
+        let header = Header::parse(text, self.revision, &self.config)?;
         match header.kind {
             Kind::Event | Kind::Ack => self.handle_data(header, now),
             Kind::Disconnect => self.handle_disconnect(header),
@@ -241,7 +270,7 @@ impl Connection {
         }
     }
 
-    fn handle_connect<'a>(&mut self, header: Header<'a>) -> Result<Option<Incoming<'a>>, Error> {
+    fn handle_connect<'a>(&'a mut self, header: Header<'a>) -> Result<Option<Incoming<'a>>, Error> {
         let namespace = header.namespace;
         match self.namespaces.find(namespace) {
             Some((_, Status::Connecting | Status::Reconnecting | Status::Connected)) => {
@@ -253,6 +282,14 @@ impl Connection {
         let max = self.config.namespaces_max;
         let slot = self.namespaces.enter(namespace, Status::Connecting, max);
         let slot = slot.ok_or(Error::Limit { what: Limit::Namespaces, max })?;
+        let auth = match self.revision {
+            // A payload means nothing there, and is passed over.
+            Revision::V4 => {
+                self.auth = query_to_object(header.query);
+                self.auth.as_deref()
+            }
+            Revision::V5 => auth,
+        };
         Ok(Some(Incoming::Connect { slot, namespace, auth }))
     }
 
@@ -272,7 +309,10 @@ impl Connection {
 
     fn handle_connect_error<'a>(&mut self, header: Header<'a>) -> Result<Option<Incoming<'a>>, Error> {
         let namespace = header.namespace;
-        let payload = json::object_or_text(header.json, &self.config)?;
+        let payload = match self.revision {
+            Revision::V4 => json::anything(header.json, &self.config)?,
+            Revision::V5 => json::object_or_text(header.json, &self.config)?,
+        };
         match self.namespaces.find(namespace) {
             Some((slot, Status::Connecting | Status::Reconnecting)) => {
                 self.namespaces.free(slot);

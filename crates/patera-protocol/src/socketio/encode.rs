@@ -1,7 +1,7 @@
 //! Packets to send. Everything appends the packet's text, without the `4` of Engine.IO, and returns the attachments,
-//! each of which follows as a binary message. SIO 5 "Packet encoding".
+//! each of which follows as a binary message. SIO 5 "Packet encoding"; what revision 4 writes otherwise is named so.
 
-use std::{error, fmt, io::Write as _};
+use std::{borrow::Cow, error, fmt, io::Write as _};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -52,7 +52,8 @@ pub fn ack<T: Serialize + ?Sized>(
     })
 }
 
-/// Appends a CONNECT: `0{"sid":"…"}`, or `0/admin,` if the payload is `null` to JSON (`()`, `None`).
+/// Appends a CONNECT: `0{"sid":"…"}`, or `0/admin,` if the payload is `null` to JSON (`()`, `None`), as it always is in
+/// revision 4.
 ///
 /// # Errors
 /// The payload cannot be JSON. Then `out` is as it was.
@@ -81,6 +82,17 @@ pub fn connect_error(out: &mut Vec<u8>, namespace: &str, message: &str, data: Op
     ser::to_json_base64(out, &Payload { message, data }).expect("text and values are always JSON");
 }
 
+/// Appends an ERROR, as revision 4 calls a CONNECT_ERROR: `4"not authorized"`, or the data alone if there is some:
+/// `4/admin,{"code":42}`. Clients hand it to the application as it is.
+pub fn error_v4(out: &mut Vec<u8>, namespace: &str, message: &str, data: Option<&Value>) {
+    append_header(out, b'4', namespace, None);
+    match data {
+        Some(data) => ser::to_json_base64(out, data),
+        None => ser::to_json_base64(out, message),
+    }
+    .expect("text and values are always JSON");
+}
+
 /// Appends a DISCONNECT: `1`, `1/admin,`.
 pub fn disconnect(out: &mut Vec<u8>, namespace: &str) {
     append_header(out, b'1', namespace, None);
@@ -102,6 +114,40 @@ pub fn args_json<T: Serialize + ?Sized>(out: &mut Vec<u8>, args: &T) -> Result<V
 /// `args` cannot be JSON. Then `out` is as it was.
 pub fn args_json_base64<T: Serialize + ?Sized>(out: &mut Vec<u8>, args: &T) -> Result<(), EncodeError> {
     or_restore(out, |out| append_array(out, args, |out, args| ser::to_json_base64(out, args)))
+}
+
+/// The same packet with nothing but ASCII in its JSON: `2["é"]` → `2["\u00e9"]`. Borrowed if it is so already, or is only
+/// because of its namespace, which cannot be escaped.
+///
+/// Socket.IO 1 clients encode the text of long-polling as UTF-8 once too often, and so do not get along with other
+/// characters there. In a payload of Engine.IO 3 every packet is to be written like this; newer clients read it the same.
+pub fn ascii(packet: &str) -> Cow<'_, str> {
+    let (header, json) = packet.split_at(json_at(packet));
+    if json.is_ascii() {
+        return Cow::Borrowed(packet);
+    }
+    let mut out = String::with_capacity(packet.len() * 2);
+    out.push_str(header);
+    for char in json.chars() {
+        if char.is_ascii() {
+            out.push(char);
+            continue;
+        }
+        for unit in char.encode_utf16(&mut [0; 2]) {
+            // A string takes every write.
+            let _ = fmt::Write::write_fmt(&mut out, format_args!("\\u{unit:04x}"));
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Where a packet's id and JSON begin: behind the type, the number of attachments and the namespace.
+fn json_at(packet: &str) -> usize {
+    let head = packet.bytes().position(|byte| !byte.is_ascii_digit() && byte != b'-').unwrap_or(packet.len());
+    if !packet[head..].starts_with('/') {
+        return head;
+    }
+    packet[head..].find(',').map_or(packet.len(), |comma| head + comma + 1)
 }
 
 /// Appends header and body; if the body has attachments, the header becomes that of a binary packet.

@@ -60,6 +60,8 @@ pub enum Limit {
     EventNameBytes,
     /// `namespace_bytes_max`.
     NamespaceBytes,
+    /// `query_bytes_max`.
+    QueryBytes,
     /// `namespaces_max`.
     Namespaces,
     /// `json_depth_max`.
@@ -90,6 +92,7 @@ impl Error {
                 Limit::Arguments => "limit_arguments",
                 Limit::EventNameBytes => "limit_event_name_bytes",
                 Limit::NamespaceBytes => "limit_namespace_bytes",
+                Limit::QueryBytes => "limit_query_bytes",
                 Limit::Namespaces => "limit_namespaces",
                 Limit::JsonDepth => "limit_json_depth",
             },
@@ -129,6 +132,7 @@ impl fmt::Display for Limit {
             Limit::Arguments => "arguments",
             Limit::EventNameBytes => "bytes of the event name",
             Limit::NamespaceBytes => "bytes of the namespace",
+            Limit::QueryBytes => "bytes of the namespace's query",
             Limit::Namespaces => "namespaces",
             Limit::JsonDepth => "levels of json",
         })

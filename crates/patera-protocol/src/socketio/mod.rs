@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`connection`](Connection) | the state machine of one connection: which namespaces, which attachments are missing |
 //! | [`namespaces`](Slot) | the table of its namespaces |
+//! | [`revision`](Revision) | the two revisions of the protocol, and what the older has of its own |
 //! | `packet` | the header of a packet, up to its JSON |
 //! | `json` | depth check, and the split of an array into its raw elements, in one pass |
 //! | [`args`](Args) | the arguments of an event or an acknowledgement, not decoded yet |
@@ -36,6 +37,7 @@ mod map;
 mod namespaces;
 mod packet;
 mod placeholder;
+mod revision;
 mod scan;
 mod ser;
 mod strings;
@@ -49,6 +51,7 @@ pub use encode::EncodeError;
 pub use error::{ConnectError, Error, Limit};
 pub use map::Map;
 pub use namespaces::Slot;
+pub use revision::{Revision, socket_id_v4};
 pub use value::Value;
 
 /// Event names that the API of Socket.IO uses itself: a packet that carries one is refused, both ways.

@@ -4,6 +4,7 @@
 use super::{
     config::ConnectionConfig,
     error::{Error, Limit},
+    revision::Revision,
 };
 
 /// The largest integer that every JavaScript peer keeps exactly: 2^53 − 1.
@@ -26,13 +27,15 @@ pub(super) struct Header<'a> {
     /// 0 for a packet that is text alone.
     pub(super) attachments: usize,
     pub(super) namespace: &'a str,
+    /// Revision 4: what stands behind a `?` in the namespace. Empty if there is none.
+    pub(super) query: &'a str,
     pub(super) ack: Option<u64>,
     /// Empty if there is none.
     pub(super) json: &'a str,
 }
 
 impl<'a> Header<'a> {
-    pub(super) fn parse(text: &'a str, config: &ConnectionConfig) -> Result<Header<'a>, Error> {
+    pub(super) fn parse(text: &'a str, revision: Revision, config: &ConnectionConfig) -> Result<Header<'a>, Error> {
         let first = *text.as_bytes().first().ok_or(Error::Empty)?;
         let (kind, binary) = match first {
             b'0' => (Kind::Connect, false),
@@ -46,7 +49,7 @@ impl<'a> Header<'a> {
         };
         let rest = &text[1..];
         let (attachments, rest) = if binary { attachments(rest, config.attachments_max)? } else { (0, rest) };
-        let (namespace, rest) = namespace(rest, config.namespace_bytes_max)?;
+        let (namespace, query, rest) = namespace(rest, revision, config)?;
         let (ack, json) = ack(rest)?;
         match (kind, ack) {
             (Kind::Event, _) | (Kind::Ack, Some(_)) | (Kind::Connect | Kind::Disconnect | Kind::ConnectError, None) => {
@@ -55,7 +58,7 @@ impl<'a> Header<'a> {
                 return Err(Error::IllegalAckId);
             }
         }
-        Ok(Header { kind, attachments, namespace, ack, json })
+        Ok(Header { kind, attachments, namespace, query, ack, json })
     }
 }
 
@@ -71,15 +74,27 @@ fn attachments(text: &str, max: usize) -> Result<(usize, &str), Error> {
     }
 }
 
-fn namespace(text: &str, max: usize) -> Result<(&str, &str), Error> {
+/// The namespace, its query, and the rest.
+fn namespace<'a>(
+    text: &'a str,
+    revision: Revision,
+    config: &ConnectionConfig,
+) -> Result<(&'a str, &'a str, &'a str), Error> {
     if !text.starts_with('/') {
-        return Ok(("/", text));
+        return Ok(("/", "", text));
     }
     let (namespace, rest) = text.split_once(',').unwrap_or((text, ""));
-    if namespace.len() > max {
-        return Err(Error::Limit { what: Limit::NamespaceBytes, max });
+    let (namespace, query) = match revision {
+        Revision::V4 => namespace.split_once('?').unwrap_or((namespace, "")),
+        Revision::V5 => (namespace, ""),
+    };
+    if namespace.len() > config.namespace_bytes_max {
+        return Err(Error::Limit { what: Limit::NamespaceBytes, max: config.namespace_bytes_max });
     }
-    Ok((namespace, rest))
+    if query.len() > config.query_bytes_max {
+        return Err(Error::Limit { what: Limit::QueryBytes, max: config.query_bytes_max });
+    }
+    Ok((namespace, query, rest))
 }
 
 fn ack(text: &str) -> Result<(Option<u64>, &str), Error> {
@@ -123,6 +138,33 @@ mod tests {
     }
 
     #[test]
+    fn revision_4_has_queries_behind_namespaces() {
+        let config = ConnectionConfig::default();
+        let parse = |text| {
+            Header::parse(text, Revision::V4, &config).map(|header| (header.namespace, header.query, header.json))
+        };
+        assert_eq!(parse("0/chat?token=a&b=?,"), Ok(("/chat", "token=a&b=?", "")));
+        assert_eq!(parse("0/chat?token=a"), Ok(("/chat", "token=a", "")));
+        assert_eq!(parse("0/?a=b,"), Ok(("/", "a=b", "")));
+        assert_eq!(parse("0/chat?,"), Ok(("/chat", "", "")));
+        assert_eq!(parse(r#"2/chat?a,["?"]"#), Ok(("/chat", "a", r#"["?"]"#)));
+        assert_eq!(parse(r#"2["/chat?a"]"#), Ok(("/", "", r#"["/chat?a"]"#)));
+    }
+
+    #[test]
+    fn query_length_is_bounded() {
+        let config = ConnectionConfig::default();
+        let max = config.query_bytes_max;
+        let parse = |bytes: usize| {
+            Header::parse(&format!("0/a?{},", "q".repeat(bytes)), Revision::V4, &config)
+                .map(|header| header.query.len())
+        };
+        assert_eq!(parse(max - 1), Ok(max - 1));
+        assert_eq!(parse(max), Ok(max));
+        assert_eq!(parse(max + 1), Err(Error::Limit { what: Limit::QueryBytes, max }));
+    }
+
+    #[test]
     fn malformed_headers_are_refused() {
         check_refused("", Error::Empty);
         for text in ["7", "a", "-", "٣", " 2[]"] {
@@ -144,18 +186,21 @@ mod tests {
     fn namespace_length_is_bounded() {
         let config = ConnectionConfig::default();
         let max = config.namespace_bytes_max;
-        let parse = |bytes: usize| Header::parse(&format!("0/{},", "a".repeat(bytes - 1)), &config).map(|_| ());
+        let parse =
+            |bytes: usize| Header::parse(&format!("0/{},", "a".repeat(bytes - 1)), Revision::V5, &config).map(|_| ());
         assert_eq!(parse(max - 1), Ok(()));
         assert_eq!(parse(max), Ok(()));
         assert_eq!(parse(max + 1), Err(Error::Limit { what: Limit::NamespaceBytes, max }));
     }
 
     fn check(text: &str, kind: Kind, attachments: usize, namespace: &str, ack: Option<u64>, json: &str) {
-        let expected = Header { kind, attachments, namespace, ack, json };
-        assert_eq!(Header::parse(text, &ConnectionConfig::default()), Ok(expected), "{text}");
+        let expected = Header { kind, attachments, namespace, query: "", ack, json };
+        assert_eq!(Header::parse(text, Revision::V5, &ConnectionConfig::default()), Ok(expected), "{text}");
     }
 
     fn check_refused(text: &str, error: Error) {
-        assert_eq!(Header::parse(text, &ConnectionConfig::default()), Err(error), "{text}");
+        for revision in [Revision::V4, Revision::V5] {
+            assert_eq!(Header::parse(text, revision, &ConnectionConfig::default()), Err(error), "{text}");
+        }
     }
 }

@@ -233,6 +233,92 @@ fn payloads_are_of_their_kind() {
 }
 
 #[test]
+fn root_is_entered_unasked_in_revision_4() {
+    let mut server = server_v4();
+    check_error(&mut server_v4(), r#"2["early"]"#, Error::NotConnected);
+    assert_eq!(server.enter_root(), Some(slot(0)));
+    assert_eq!(server.name(slot(0)), "/");
+    assert_eq!(server.enter_root(), None);
+    check_error(&mut server, r#"2["early"]"#, Error::NotConnected);
+    server.accept(slot(0));
+    check(&mut server, r#"213["a","b"]"#, r#"event 0 a ["b"] Some(13)"#);
+    check(&mut server, "31[]", "ack 0 1 []");
+    assert_eq!(server.enter_root(), None);
+    check_error(&mut server, "0", Error::AlreadyConnected);
+    check_error(&mut server, "0/?a=b,", Error::AlreadyConnected);
+    check(&mut server, "1", "disconnect 0");
+    check(&mut server, "0", "connect 0 / -");
+}
+
+#[test]
+fn refused_root_can_be_left_in_revision_4() {
+    let mut server = server_v4();
+    let root = server.enter_root().unwrap();
+    server.refuse(root);
+    check_error(&mut server, r#"2["a"]"#, Error::NotConnected);
+    check(&mut server, "1", "nothing");
+
+    let mut server = server_v4();
+    let root = server.enter_root().unwrap();
+    check(&mut server, "1", "disconnect 0");
+    server.accept(root);
+    check_error(&mut server, r#"2["a"]"#, Error::NotConnected);
+}
+
+#[test]
+fn query_is_what_the_client_says_in_revision_4() {
+    let mut server = server_v4();
+    server.enter_root();
+    check(&mut server, "0/chat?token=a%20b&x=1&x=2,", r#"connect 1 /chat {"token":"a b","x":["1","2"]}"#);
+    assert_eq!(server.name(slot(1)), "/chat");
+    server.accept(slot(1));
+    check(&mut server, r#"2/chat,["a"]"#, "event 1 a [] None");
+    check(&mut server, r#"2/chat?token=a,["a"]"#, "event 1 a [] None");
+    check_error(&mut server, "0/chat?token=other", Error::AlreadyConnected);
+    check(&mut server, "0/admin", "connect 2 /admin -");
+    check(&mut server, "0/b?,", "connect 3 /b -");
+    // A payload means nothing, but must be one.
+    check(&mut server, r#"0/c?a,{"b":1}"#, r#"connect 4 /c {"a":""}"#);
+    check(&mut server, r#"0/d,{"b":1}"#, "connect 5 /d -");
+    check_error(&mut server, "0/e,[", Error::InvalidPayload);
+    check(&mut server, "1/chat?token=a,", "disconnect 1");
+    server.release();
+    assert!(server.auth.is_none());
+}
+
+#[test]
+fn query_is_part_of_the_name_in_revision_5() {
+    check(&mut server(), "0/chat?token=a,", "connect 0 /chat?token=a -");
+}
+
+#[test]
+fn attachments_are_those_of_revision_5_in_revision_4() {
+    let mut server = server_v4();
+    let root = server.enter_root().unwrap();
+    server.accept(root);
+    check(&mut server, r#"51-["x",{"_placeholder":true,"num":0}]"#, "nothing");
+    assert!(check_binary(&mut server, b"x").unwrap().starts_with("event 0 x"));
+    check_error(&mut server, r#"50-["x"]"#, Error::IllegalAttachments);
+}
+
+#[test]
+fn client_of_revision_4_is_let_in_unasked() {
+    let mut client = client_v4();
+    client.connect("/").unwrap();
+    check(&mut client, "0", "connected 0 / -");
+    client.connect("/chat").unwrap();
+    check(&mut client, "0/chat?token=a,", "connected 1 /chat -");
+    for (payload, expected) in [("\"no\"", "\"no\""), ("[1]", "[1]"), ("true", "true"), ("", "-"), ("{}", "{}")] {
+        let mut client = client_v4();
+        client.connect("/a").unwrap();
+        check(&mut client, &format!("4/a,{payload}"), &format!("refused 0 /a {expected}"));
+    }
+    let mut client = client_v4();
+    client.connect("/a").unwrap();
+    check_error(&mut client, "4/a,[", Error::InvalidPayload);
+}
+
+#[test]
 fn client_enters_and_leaves() {
     let mut client = client();
     let slot = client.connect("/a").unwrap();
@@ -301,6 +387,14 @@ fn server() -> Connection {
 
 fn client() -> Connection {
     Connection::client(Arc::new(ConnectionConfig::default()))
+}
+
+fn server_v4() -> Connection {
+    Connection::server_with_revision(Revision::V4, Arc::new(ConnectionConfig::default()))
+}
+
+fn client_v4() -> Connection {
+    Connection::client_with_revision(Revision::V4, Arc::new(ConnectionConfig::default()))
 }
 
 fn connected_server(namespaces: &[&str]) -> Connection {

@@ -56,6 +56,50 @@ fn acknowledgements_have_an_array() {
 }
 
 #[test]
+fn errors_of_revision_4_are_text_or_data() {
+    let error = |namespace: &str, message: &str, data: Option<&Value>| {
+        let mut out = b"kept".to_vec();
+        error_v4(&mut out, namespace, message, data);
+        text(&out).to_owned()
+    };
+    assert_eq!(error("/", "not \"you\"", None), r#"kept4"not \"you\"""#);
+    assert_eq!(error("/admin", "no", None), r#"kept4/admin,"no""#);
+    let data = Value::from(json!({"code": 42}));
+    assert_eq!(error("/admin", "no", Some(&data)), r#"kept4/admin,{"code":42}"#);
+    assert_eq!(error("/", "no", Some(&Value::from(1))), "kept41");
+    assert_eq!(error("/", "no", Some(&Value::from(&b"\x01"[..]))), r#"kept4{"base64":"AQ=="}"#);
+}
+
+#[test]
+fn json_can_be_ascii() {
+    check_ascii(r#"2["é"]"#, r#"2["\u00e9"]"#);
+    check_ascii("2[\"€😀\u{2028}\u{10ffff}\",{\"ü\":1}]", r#"2["\u20ac\ud83d\ude00\u2028\udbff\udfff",{"\u00fc":1}]"#);
+    check_ascii(
+        r#"52-/admin,13["é",{"_placeholder":true,"num":0}]"#,
+        r#"52-/admin,13["\u00e9",{"_placeholder":true,"num":0}]"#,
+    );
+    check_ascii(r#"4/a,"né""#, r#"4/a,"n\u00e9""#);
+    check_ascii("2[\"\\\\é\"]", "2[\"\\\\\\u00e9\"]");
+    // A namespace is no JSON.
+    check_ascii(r#"2/é,["é"]"#, r#"2/é,["\u00e9"]"#);
+    check_ascii(r#"51-/é,7["é"]"#, r#"51-/é,7["\u00e9"]"#);
+    for same in ["", "0", "0/admin,", "2[\"a\"]", "2/é,[\"a\"]", "1/é", "1/é,", "313[]", r#"2["\ud800\u00e9"]"#] {
+        assert!(matches!(ascii(same), Cow::Borrowed(text) if text == same), "{same}");
+    }
+}
+
+fn check_ascii(packet: &str, expected: &str) {
+    assert_eq!(ascii(packet), expected, "{packet}");
+    let json = |packet: &str| {
+        serde_json::from_str::<serde_json::Value>(
+            packet[json_at(packet)..].trim_start_matches(|c: char| c.is_ascii_digit()),
+        )
+        .unwrap()
+    };
+    assert_eq!(json(packet), json(expected), "{packet}");
+}
+
+#[test]
 fn connect_and_disconnect() {
     check_connect("/", &(), "0");
     check_connect("/admin", &None::<String>, "0/admin,");

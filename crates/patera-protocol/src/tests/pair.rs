@@ -10,15 +10,19 @@ use super::{
     peer::Peer,
     world::{Link, World},
 };
-use crate::engineio::Transport::WebSocket;
+use crate::engineio::{Transport::WebSocket, Version};
 
 #[test]
 fn nothing_is_lost_over_a_good_link() {
     for seed in 0..1000 {
-        run(seed, Link { loss: 0, cut: 0, delay: 150, upgrade_timeout: 10_000, may_close: false }, |world| {
-            assert_eq!(world.client.closed, None, "nothing gives a reason to close");
-            assert_eq!(world.client.session.transport(), WebSocket, "the upgrade succeeds");
-        });
+        run(
+            seed,
+            Link { loss: 0, cut: 0, delay: 150, upgrade_timeout: 10_000, may_close: false, version: Version::V4 },
+            |world| {
+                assert_eq!(world.client.closed, None, "nothing gives a reason to close");
+                assert_eq!(world.client.session.transport(), WebSocket, "the upgrade succeeds");
+            },
+        );
     }
 }
 
@@ -26,43 +30,47 @@ fn nothing_is_lost_over_a_good_link() {
 fn bad_link_ends_both_sides_or_neither() {
     let mut survived = 0;
     for seed in 0..2000 {
-        let link = Link { loss: 4, cut: 30, delay: 400, upgrade_timeout: 10_000, may_close: false };
+        let link =
+            Link { loss: 4, cut: 30, delay: 400, upgrade_timeout: 10_000, may_close: false, version: Version::V4 };
         run(seed, link, |world| survived += u32::from(!world.is_closed()));
     }
-    assert!((200..1800).contains(&survived), "{survived} of 2000: the link is neither too good nor too bad to tell");
+    assert!((400..3600).contains(&survived), "{survived} of 4000: the link is neither too good nor too bad to tell");
 }
 
 #[test]
 fn upgrade_that_comes_too_late_harms_nobody() {
     let (mut upgraded, mut failures) = (0, 0);
     for seed in 0..2000 {
-        let link = Link { loss: 0, cut: 5, delay: 200, upgrade_timeout: 500, may_close: false };
+        let link = Link { loss: 0, cut: 5, delay: 200, upgrade_timeout: 500, may_close: false, version: Version::V4 };
         run(seed, link, |world| {
             upgraded += u32::from(world.client.session.transport() == WebSocket);
             failures += world.failures;
         });
     }
-    assert!(upgraded > 500 && failures > 500, "{upgraded} of 2000 upgraded, {failures} times not: both are tried");
+    assert!(upgraded > 1000 && failures > 1000, "{upgraded} of 4000 upgraded, {failures} times not: both are tried");
 }
 
 #[test]
 fn close_by_either_side_reaches_the_other() {
     for seed in 0..1000 {
-        let link = Link { loss: 1, cut: 5, delay: 200, upgrade_timeout: 2000, may_close: true };
+        let link = Link { loss: 1, cut: 5, delay: 200, upgrade_timeout: 2000, may_close: true, version: Version::V4 };
         run(seed, link, |world| assert!(world.is_closed()));
     }
 }
 
-fn run(seed: u64, link: Link, check: impl FnOnce(&World)) {
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let mut world = World::new(seed, link);
-        world.run();
-        check_end(&world);
-        check(&world);
-    }));
-    if let Err(panic) = outcome {
-        eprintln!("seed {seed}");
-        resume_unwind(panic);
+/// Runs it in both revisions.
+fn run(seed: u64, link: Link, mut check: impl FnMut(&World)) {
+    for version in [Version::V3, Version::V4] {
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let mut world = World::new(seed, Link { version, ..link });
+            world.run();
+            check_end(&world);
+            check(&world);
+        }));
+        if let Err(panic) = outcome {
+            eprintln!("seed {seed}, {version:?}");
+            resume_unwind(panic);
+        }
     }
 }
 

@@ -6,7 +6,9 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 use bytes::Bytes;
 
 use crate::{
-    engineio::{CloseReason, Message, Packet, Session, SessionConfig, SessionEvent, Transmit, Transport},
+    engineio::{
+        CloseReason, Packet, Session, SessionConfig, SessionEvent, Transmit, Transport, Version, payload, payload_v3,
+    },
     socketio::{Connection, ConnectionConfig, Incoming, Slot, encode},
 };
 
@@ -29,6 +31,7 @@ pub(super) struct Peer {
     pub(super) session: Session,
     pub(super) outbox: VecDeque<Frame>,
     pub(super) closed: Option<CloseReason>,
+    version: Version,
     connection: Connection,
     slot: Option<Slot>,
     /// The number of the next event that we send, and of the next that we should get.
@@ -39,28 +42,36 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) fn server(transport: Transport, config: &SessionConfig, now: Instant) -> Self {
-        let connection = Connection::server(Arc::new(ConnectionConfig::default()));
-        Peer::new(Session::server(transport, config, now), connection)
+    pub(super) fn server(version: Version, transport: Transport, config: &SessionConfig, now: Instant) -> Self {
+        let connection = Connection::server_with_revision(version.into(), Arc::new(ConnectionConfig::default()));
+        let session = Session::server_with_version(version, transport, config, now);
+        let mut peer = Peer::new(version, session, connection);
+        if version == Version::V3 {
+            let slot = peer.connection.enter_root().expect("nothing is entered yet");
+            peer.accept(slot);
+        }
+        peer
     }
 
-    pub(super) fn client(transport: Transport, config: &SessionConfig, now: Instant) -> Self {
-        let connection = Connection::client(Arc::new(ConnectionConfig::default()));
-        Peer::new(Session::client(transport, config, now), connection)
+    pub(super) fn client(version: Version, transport: Transport, config: &SessionConfig, now: Instant) -> Self {
+        let connection = Connection::client_with_revision(version.into(), Arc::new(ConnectionConfig::default()));
+        Peer::new(version, Session::client_with_version(version, transport, config, now), connection)
     }
 
-    fn new(session: Session, connection: Connection) -> Self {
+    fn new(version: Version, session: Session, connection: Connection) -> Self {
         let (slot, outbox, awaited) = (None, VecDeque::new(), VecDeque::new());
-        Peer { session, outbox, closed: None, connection, slot, sent: 0, expected: 0, awaited }
+        Peer { session, outbox, closed: None, version, connection, slot, sent: 0, expected: 0, awaited }
     }
 
-    /// Client: asks for the namespace, once the session is open.
+    /// Client: asks for the namespace, once the session is open; in revision 3 that is asking.
     pub(super) fn connect(&mut self) {
         self.connection.connect("/").expect("nothing is connected yet");
-        self.send(|out| {
-            encode::connect(out, "/", &()).expect("nothing is always JSON");
-            Vec::new()
-        });
+        if self.version == Version::V4 {
+            self.send(|out| {
+                encode::connect(out, "/", &()).expect("nothing is always JSON");
+                Vec::new()
+            });
+        }
     }
 
     /// Sends the next event, with so many attachments, and with or without the wish for an acknowledgement.
@@ -80,10 +91,29 @@ impl Peer {
     pub(super) fn handle_frame(&mut self, transport: Transport, frame: &Frame, now: Instant) {
         let mut scratch = Vec::new();
         let packet = match frame {
-            Frame::Text(text) => Packet::decode_with(text, &mut scratch).expect("our packets are packets"),
-            Frame::Binary(bytes) => Packet::Message(Message::Binary(bytes)),
+            Frame::Text(text) => self.version.decode_text(text, &mut scratch).expect("our packets are packets"),
+            Frame::Binary(bytes) => self.version.decode_binary(bytes).expect("our frames are packets"),
         };
         self.handle_packet(transport, packet, now);
+    }
+
+    /// An HTTP body came.
+    pub(super) fn handle_payload(&mut self, body: &[u8], now: Instant) {
+        if self.version == Version::V4 {
+            let mut packets =
+                payload::Decoder::with_control_packets_max(body, usize::MAX).expect("our payloads are payloads");
+            while let Some(packet) = packets.next_packet() {
+                self.handle_packet(Transport::Polling, packet.expect("our packets are packets"), now);
+            }
+            return;
+        }
+        // The shell would know it by the content type.
+        let is_text = body.first().is_some_and(u8::is_ascii_digit);
+        let reader = if is_text { payload_v3::Reader::text() } else { payload_v3::Reader::bytes() };
+        let mut reader = reader.with_control_packets_max(usize::MAX);
+        while let Some(packet) = reader.next_packet(body) {
+            self.handle_packet(Transport::Polling, packet.expect("our packets are packets"), now);
+        }
     }
 
     pub(super) fn handle_packet(&mut self, transport: Transport, packet: Packet<'_>, now: Instant) {
@@ -157,8 +187,9 @@ impl Peer {
     fn accept(&mut self, slot: Slot) {
         self.connection.accept(slot);
         self.slot = Some(slot);
+        let payload = (self.version == Version::V4).then_some(serde_json::json!({"sid": "x"}));
         self.send(|out| {
-            encode::connect(out, "/", &serde_json::json!({"sid": "x"})).expect("text is always JSON");
+            encode::connect(out, "/", &payload).expect("text is always JSON");
             Vec::new()
         });
     }

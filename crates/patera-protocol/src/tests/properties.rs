@@ -8,8 +8,9 @@ use proptest::{collection::vec, prelude::*};
 use super::{Several, at, connected_server};
 use crate::{
     engineio::{
-        Handshake, Message, Packet, Query,
-        payload::{Decoder, Encoder},
+        Handshake, Message, Packet, Query, Version, jsonp,
+        payload::{Decoder, Encoder, Format},
+        payload_v3::Reader,
     },
     socketio::{Args, Connection, ConnectionConfig, Incoming, RESERVED_EVENTS, Value, encode},
 };
@@ -46,6 +47,61 @@ proptest! {
             prop_assert_eq!(decoder.next_packet(), Some(Ok(packet)));
         }
         prop_assert_eq!(decoder.next_packet(), None);
+    }
+
+    #[test]
+    fn payload_of_revision_3_reads_back(
+        messages in vec(prop_oneof![text_of_revision_3().prop_map(Ok), vec(any::<u8>(), 0..64).prop_map(Err)], 1..20),
+        base64 in any::<bool>(),
+        pings in 0..3_usize,
+    ) {
+        let packets = messages.iter().map(|message| Packet::Message(match message {
+            Ok(text) => Message::Text(text),
+            Err(bytes) => Message::Binary(bytes),
+        }));
+        let packets: Vec<_> = packets.chain(std::iter::repeat_n(Packet::Ping(""), pings)).collect();
+        let mut encoder = Encoder::with_format(Format { version: Version::V3, base64, jsonp: None });
+        packets.iter().for_each(|packet| encoder.push(packet));
+        let binary = encoder.content_type() == "application/octet-stream";
+        prop_assert_eq!(binary, !base64 && messages.iter().any(Result::is_err));
+        let body = encoder.finish();
+        let mut reader = if binary { Reader::bytes() } else { Reader::text_as_is() };
+        for packet in packets {
+            prop_assert_eq!(reader.next_packet(&body), Some(Ok(packet)));
+        }
+        prop_assert_eq!(reader.next_packet(&body), None);
+    }
+
+    #[test]
+    fn text_encoded_twice_reads_back(text in ".*") {
+        let twice: String = format!("4{text}").bytes().map(char::from).collect();
+        let body = format!("{}:{twice}", twice.encode_utf16().count());
+        let mut reader = Reader::text();
+        prop_assert_eq!(reader.next_packet(body.as_bytes()), Some(Ok(Packet::Message(Message::Text(&text)))));
+    }
+
+    #[test]
+    fn callback_gets_the_payload(payload in any::<String>(), index in any::<u32>()) {
+        let script = String::from_utf8(jsonp::encode_call(index, payload.as_bytes())).unwrap();
+        let argument = script.strip_prefix(&format!("___eio[{index}](")).unwrap().strip_suffix(");").unwrap();
+        prop_assert!(script.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'<'));
+        // Our strings are JSON as well.
+        prop_assert_eq!(serde_json::from_str::<String>(argument).unwrap(), payload);
+    }
+
+    #[test]
+    fn no_bytes_panic_engineio_3(body in prop_oneof![vec(any::<u8>(), 0..200), near_payload_of_revision_3()]) {
+        for mut reader in [Reader::text(), Reader::text_as_is(), Reader::bytes()] {
+            let mut count = 0;
+            while let Some(packet) = reader.next_packet(&body) {
+                count += 1;
+                prop_assert!(packet.is_ok() || reader.is_done(&body));
+            }
+            prop_assert!(reader.is_done(&body) && count <= body.len().max(1));
+        }
+        let _ = Version::V3.decode_binary(&body);
+        let _ = Version::V3.decode_text(&String::from_utf8_lossy(&body), &mut Vec::new());
+        let _ = jsonp::decode_form(&body);
     }
 
     #[test]
@@ -166,6 +222,37 @@ fn client() -> Connection {
 /// Text without the separator, which a JSON encoder escapes.
 fn text() -> impl Strategy<Value = String> {
     "[^\u{1e}]{0,40}"
+}
+
+/// Any text, but often with characters of all lengths.
+fn text_of_revision_3() -> impl Strategy<Value = String> {
+    prop_oneof![any::<String>(), "[a-zé€😀\u{ffff}:0-9]{0,40}"]
+}
+
+/// Lengths, right and wrong, and packets of both forms.
+fn near_payload_of_revision_3() -> impl Strategy<Value = Vec<u8>> {
+    let pieces: Vec<&[u8]> = vec![
+        b"2:4a",
+        b"1:2",
+        b"0:",
+        b"9:",
+        b"1",
+        b":",
+        "2:4€".as_bytes(),
+        "3:4😀".as_bytes(),
+        "3:4Ã©".as_bytes(),
+        b"b4AQ==",
+        b"6:b4AQ==",
+        &[0, 2, 255, b'4', b'a'],
+        &[1, 2, 255, 4, 9],
+        &[0],
+        &[1, 9, 9, 255],
+        &[255],
+        b"99999999999999999999:",
+        &[0x80],
+        &[0xf0, 0x9f],
+    ];
+    vec(prop::sample::select(pieces), 0..12).prop_map(|pieces| pieces.concat())
 }
 
 fn namespace() -> impl Strategy<Value = String> {

@@ -217,6 +217,88 @@ fn client_probe_can_fail() {
 }
 
 #[test]
+fn server_of_revision_3_pongs_and_closes_without_ping() {
+    for transport in [Polling, WebSocket] {
+        let mut session = server_v3(transport);
+        assert_eq!(session.poll_timeout(), Some(at(45_000)));
+        session.handle_timeout(at(44_999));
+        check(&mut session, &[], &[]);
+        assert_eq!(session.handle_packet(transport, Packet::Ping(""), at(44_999)), Ok(None));
+        check(&mut session, &[(transport, Packet::Pong(""))], &[]);
+        assert_eq!(session.poll_timeout(), Some(at(89_999)));
+        session.handle_timeout(at(89_998));
+        check(&mut session, &[], &[]);
+        session.handle_timeout(at(89_999));
+        check(&mut session, &[(transport, Packet::Close)], &[SessionEvent::Closed(PingTimeout)]);
+        assert_eq!(session.poll_timeout(), None);
+    }
+}
+
+#[test]
+fn anything_is_a_sign_of_life_in_revision_3() {
+    let mut session = server_v3(WebSocket);
+    for (index, packet) in [Packet::Message(Message::Text("x")), Packet::Noop, Packet::Upgrade].into_iter().enumerate()
+    {
+        let now = 40_000 * (index as u64 + 1);
+        session.handle_packet(WebSocket, packet, at(now)).unwrap();
+        assert_eq!(session.poll_timeout(), Some(at(now + 45_000)), "{packet:?}");
+    }
+}
+
+#[test]
+fn pong_from_a_client_is_a_transport_error_in_revision_3() {
+    let mut session = server_v3(Polling);
+    assert_eq!(session.handle_packet(Polling, Packet::Pong(""), at(1)), Err(TransportError));
+    check(&mut session, &[(Polling, Packet::Close)], &[SessionEvent::Closed(TransportError)]);
+}
+
+#[test]
+fn session_of_revision_3_that_upgraded_times_out_too() {
+    let mut session = server_v3(Polling);
+    session.handle_packet(Polling, Packet::Ping(""), at(1000)).unwrap();
+    session.handle_probe(at(2000)).unwrap();
+    check(&mut session, &[(Polling, Packet::Pong(""))], &[]);
+    probe(&mut session, Packet::Ping("probe"), 2000);
+    check(&mut session, &[(WebSocket, Packet::Pong("probe")), (Polling, Packet::Noop)], &[SessionEvent::Upgrading]);
+    probe(&mut session, Packet::Upgrade, 2100);
+    check(&mut session, &[], &[SessionEvent::Upgraded]);
+    assert_eq!(session.poll_timeout(), Some(at(46_000)));
+    session.handle_packet(WebSocket, Packet::Ping(""), at(45_999)).unwrap();
+    check(&mut session, &[(WebSocket, Packet::Pong(""))], &[]);
+    session.handle_timeout(at(90_999));
+    check(&mut session, &[(WebSocket, Packet::Close)], &[SessionEvent::Closed(PingTimeout)]);
+}
+
+#[test]
+fn back_pressure_stops_the_clock_in_revision_3() {
+    let mut session = server_v3(WebSocket);
+    session.pause_heartbeat();
+    session.handle_timeout(at(1_000_000));
+    check(&mut session, &[], &[]);
+    session.resume_heartbeat(at(1_000_000));
+    assert_eq!(session.poll_timeout(), Some(at(1_045_000)));
+}
+
+#[test]
+fn client_of_revision_3_pings() {
+    let mut session = Session::client_with_version(Version::V3, WebSocket, &SessionConfig::default(), at(0));
+    session.handle_packet(WebSocket, Packet::Open(OPEN), at(0)).unwrap();
+    assert!(matches!(session.poll_event(), Some(SessionEvent::Opened(_))));
+    session.handle_timeout(at(25_000));
+    check(&mut session, &[(WebSocket, Packet::Ping(""))], &[]);
+    session.handle_packet(WebSocket, Packet::Pong(""), at(26_000)).unwrap();
+    assert_eq!(session.poll_timeout(), Some(at(51_000)));
+    session.handle_timeout(at(51_000));
+    check(&mut session, &[(WebSocket, Packet::Ping(""))], &[]);
+    session.handle_timeout(at(71_000));
+    check(&mut session, &[(WebSocket, Packet::Close)], &[SessionEvent::Closed(PingTimeout)]);
+
+    let mut session = Session::client_with_version(Version::V3, WebSocket, &SessionConfig::default(), at(0));
+    session.handle_packet(WebSocket, Packet::Open(OPEN), at(0)).unwrap();
+    assert_eq!(session.handle_packet(WebSocket, Packet::Ping(""), at(1)), Err(TransportError));
+}
+
+#[test]
 fn session_is_small() {
     assert!(size_of::<Session>() <= 160, "{}", size_of::<Session>());
 }
@@ -229,6 +311,10 @@ fn reasons_have_the_strings_of_the_reference() {
 
 fn server(transport: Transport) -> Session {
     Session::server(transport, &SessionConfig::default(), at(0))
+}
+
+fn server_v3(transport: Transport) -> Session {
+    Session::server_with_version(Version::V3, transport, &SessionConfig::default(), at(0))
 }
 
 fn client(transport: Transport) -> Session {

@@ -8,8 +8,9 @@ use serde_json::Value as Json;
 use super::{Several, at, connected_server};
 use crate::{
     engineio::{
-        Handshake, Message, Packet,
-        payload::{Decoder, Encoder},
+        Handshake, Message, Packet, Version, jsonp,
+        payload::{Decoder, Encoder, Format},
+        payload_v3::Reader,
     },
     socketio::{Args, Connection, ConnectionConfig, Incoming, Value, encode},
 };
@@ -84,6 +85,89 @@ fn engineio_handshakes() {
     for row in rows(&vectors, "invalid") {
         let error = Handshake::parse(string(&row["json"])).expect_err(&row.to_string()).name();
         assert_eq!(error, row["error"], "{row}");
+    }
+}
+
+#[test]
+fn engineio3_packets() {
+    let vectors = read("engineio3-packets.json");
+    for row in rows(&vectors, "valid") {
+        let expected = OwnedPacket::new(&row["packet"]);
+        if let Some(digits) = row["frame_hex"].as_str() {
+            let frame = hex(digits);
+            assert_eq!(Version::V3.decode_binary(&frame), Ok(expected.borrow()), "{row}");
+            let written = [Version::V3.binary_prefix(), &expected.binary.unwrap()].concat();
+            assert_eq!(written, frame, "{row}");
+            continue;
+        }
+        let text = string(&row["text"]);
+        assert_eq!(Version::V3.decode_text(text, &mut Vec::new()), Ok(expected.borrow()), "{row}");
+        if row["decode_only"] != true {
+            let mut out = Vec::new();
+            Version::V3.encode_text(&expected.borrow(), &mut out);
+            assert_eq!(out, text.as_bytes(), "{row}");
+        }
+    }
+    for row in rows(&vectors, "invalid") {
+        let error = match row["frame_hex"].as_str().map(hex) {
+            Some(frame) => Version::V3.decode_binary(&frame).map(|_| ()),
+            None => Version::V3.decode_text(string(&row["text"]), &mut Vec::new()).map(|_| ()),
+        };
+        assert_eq!(error.expect_err(&row.to_string()).name(), row["error"], "{row}");
+    }
+}
+
+#[test]
+fn engineio3_payloads() {
+    let vectors = read("engineio3-payloads.json");
+    for row in rows(&vectors, "valid") {
+        let (mut reader, body) = engineio3_body(row);
+        let base64 = row["body"].is_string();
+        let mut encoder = Encoder::with_format(Format { version: Version::V3, base64, jsonp: None });
+        for packet in rows(row, "packets").iter().map(OwnedPacket::new) {
+            assert_eq!(reader.next_packet(&body), Some(Ok(packet.borrow())), "{row}");
+            encoder.push(&packet.borrow());
+        }
+        assert_eq!(reader.next_packet(&body), None, "{row}");
+        if row["decode_only"] != true {
+            assert_eq!(encoder.finish(), body, "{row}");
+        }
+    }
+    for row in rows(&vectors, "invalid") {
+        let (mut reader, body) = engineio3_body(row);
+        for packet in rows(row, "before").iter().map(OwnedPacket::new) {
+            assert_eq!(reader.next_packet(&body), Some(Ok(packet.borrow())), "{row}");
+        }
+        let end = reader.next_packet(&body).expect("the error comes before the end");
+        assert_eq!(end.expect_err(&row.to_string()).name(), row["error"], "{row}");
+        assert_eq!(reader.next_packet(&body), None, "{row}");
+    }
+}
+
+fn engineio3_body(row: &Json) -> (Reader, Vec<u8>) {
+    match (row["body"].as_str(), row["bytes_hex"].as_str(), row["not_text_hex"].as_str()) {
+        (Some(text), None, None) => (Reader::text(), text.as_bytes().to_vec()),
+        (None, Some(digits), None) => (Reader::bytes(), hex(digits)),
+        (None, None, Some(digits)) => (Reader::text(), hex(digits)),
+        _ => panic!("{row} has not just one body"),
+    }
+}
+
+#[test]
+fn engineio3_jsonp() {
+    let vectors = read("engineio3-jsonp.json");
+    for row in rows(&vectors, "calls") {
+        let index = row["index"].as_u64().unwrap().try_into().unwrap();
+        let script = jsonp::encode_call(index, string(&row["payload"]).as_bytes());
+        assert_eq!(String::from_utf8(script).unwrap(), row["script"], "{row}");
+    }
+    for row in rows(&vectors, "valid") {
+        let payload = jsonp::decode_form(string(&row["form"]).as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(payload).unwrap(), row["payload"], "{row}");
+    }
+    for row in rows(&vectors, "invalid") {
+        let error = jsonp::decode_form(string(&row["form"]).as_bytes()).expect_err(&row.to_string());
+        assert_eq!(error.name(), row["error"], "{row}");
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
 use crate::engineio::{
     Packet, SessionEvent, Transmit,
     Transport::{Polling, WebSocket},
-    payload::Encoder,
+    payload::{Encoder, Format},
 };
 
 impl World {
@@ -120,7 +120,8 @@ impl World {
             self.deliver(Event::Get, Event::GetAnswer(Err(())));
         }
         if (open || closed) && !self.client.outbox.is_empty() && !std::mem::replace(&mut self.post, true) {
-            let body = payload(std::mem::take(&mut self.client.outbox));
+            let frames = std::mem::take(&mut self.client.outbox);
+            let body = self.payload(frames);
             self.deliver(Event::Post(body), Event::PostAnswer(Err(())));
         }
     }
@@ -144,14 +145,19 @@ impl World {
             match &frame {
                 // On a WebSocket the close packet is the close of the WebSocket.
                 Frame::Text(text) if text == "1" => self.close_socket(side),
-                Frame::Text(_) | Frame::Binary(_) => self.send_frame(side, frame),
+                Frame::Text(_) => self.send_frame(side, frame),
+                Frame::Binary(bytes) => {
+                    let prefix = self.link.version.binary_prefix();
+                    self.send_frame(side, Frame::Binary([prefix, bytes].concat().into()));
+                }
             }
         }
     }
 
     fn answer_get(&mut self, frames: impl IntoIterator<Item = Frame>) {
         if std::mem::replace(&mut self.waiting, false) {
-            self.answer(Event::GetAnswer(Ok(payload(frames))));
+            let body = self.payload(frames);
+            self.answer(Event::GetAnswer(Ok(body)));
         }
     }
 
@@ -170,15 +176,17 @@ impl World {
         self.arrivals[side] = self.arrivals[side].max(when);
         self.schedule(self.arrivals[side] - self.now, event);
     }
-}
 
-fn payload(frames: impl IntoIterator<Item = Frame>) -> Vec<u8> {
-    let mut encoder = Encoder::new();
-    for frame in frames {
-        match frame {
-            Frame::Text(text) => encoder.push_text(text.as_bytes()),
-            Frame::Binary(bytes) => encoder.push_binary(&bytes),
+    /// One body; bytes are base64 in it from time to time.
+    pub(super) fn payload(&self, frames: impl IntoIterator<Item = Frame>) -> Vec<u8> {
+        let base64 = self.now.is_multiple_of(2);
+        let mut encoder = Encoder::with_format(Format { version: self.link.version, base64, jsonp: None });
+        for frame in frames {
+            match frame {
+                Frame::Text(text) => encoder.push_text(text.as_bytes()),
+                Frame::Binary(bytes) => encoder.push_binary(&bytes),
+            }
         }
+        encoder.finish()
     }
-    encoder.finish()
 }

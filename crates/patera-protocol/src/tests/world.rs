@@ -13,7 +13,7 @@ use super::{
 use crate::engineio::{
     CloseReason, Handshake, SessionConfig,
     Transport::{Polling, WebSocket},
-    payload::Decoder,
+    Version,
 };
 
 /// Nothing new is sent and nothing is lost after `QUIET`, so that at `END` everything has come or the session is closed.
@@ -36,6 +36,8 @@ pub(super) struct Link {
     pub(super) upgrade_timeout: u64,
     /// Whether one side closes the session at some time.
     pub(super) may_close: bool,
+    /// Of both sides.
+    pub(super) version: Version,
 }
 
 /// What arrives, or is done. A WebSocket has a number, so that what arrives for an old one is told from the new.
@@ -99,7 +101,7 @@ impl World {
             now: 0,
             events: BTreeMap::new(),
             scheduled: 0,
-            client: Peer::client(if polling { Polling } else { WebSocket }, &config, at(0)),
+            client: Peer::client(link.version, if polling { Polling } else { WebSocket }, &config, at(0)),
             server: None,
             get: false,
             post: false,
@@ -160,7 +162,7 @@ impl World {
             Event::GetAnswer(answer) => {
                 self.get = false;
                 match answer {
-                    Ok(body) => feed(&mut self.client, &body, now),
+                    Ok(body) => self.client.handle_payload(&body, now),
                     Err(()) => self.handle_request_failed(),
                 }
             }
@@ -233,8 +235,8 @@ impl World {
     fn handle_get(&mut self, now: Instant) {
         match &mut self.server {
             None => {
-                self.server = Some(Peer::server(Polling, &self.config, now));
-                let body = self.handshake().into_bytes();
+                self.server = Some(Peer::server(self.link.version, Polling, &self.config, now));
+                let body = self.payload([Frame::Text(self.handshake())]);
                 self.answer(Event::GetAnswer(Ok(body)));
             }
             Some(server) if server.session.is_closed() && server.outbox.is_empty() => {
@@ -251,7 +253,7 @@ impl World {
         let answer = match &mut self.server {
             Some(server) if !server.session.is_closed() => {
                 assert_eq!(server.session.transport(), Polling, "a client that has upgraded posts no more");
-                feed(server, body, now);
+                server.handle_payload(body, now);
                 Ok(())
             }
             Some(_) | None => Err(()),
@@ -264,7 +266,7 @@ impl World {
         let accepted = match &mut self.server {
             Some(server) => server.session.handle_probe(now).is_ok(),
             None => {
-                self.server = Some(Peer::server(WebSocket, &self.config, now));
+                self.server = Some(Peer::server(self.link.version, WebSocket, &self.config, now));
                 true
             }
         };
@@ -328,13 +330,6 @@ fn take_if(number: &mut u64, socket: u64) -> bool {
         *number = 0;
     }
     same
-}
-
-fn feed(peer: &mut Peer, body: &[u8], now: Instant) {
-    let mut packets = Decoder::with_control_packets_max(body, usize::MAX).expect("our payloads are payloads");
-    while let Some(packet) = packets.next_packet() {
-        peer.handle_packet(Polling, packet.expect("our packets are packets"), now);
-    }
 }
 
 fn milliseconds(when: Instant) -> u64 {

@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -24,8 +25,8 @@ use crate::{
 
 /// How long a process with a million sessions may take.
 const SESSIONS_MAX: Duration = Duration::from_secs(300);
-/// What `sessions` compares: the streams alone, handlers at the namespace, handlers at each socket.
-pub(crate) const HANDLERS: &[&str] = &["none", "namespace", "socket"];
+/// What `sessions` compares: handlers registered at the namespace, and at each socket.
+pub(crate) const HANDLERS: &[&str] = &["namespace", "socket"];
 
 /// One run to be made.
 struct Plan<'a> {
@@ -66,6 +67,8 @@ pub(crate) fn run(options: &Options) -> Outcome<Record> {
         for plan in plans(options, repetition) {
             let at = record.runs.len() + 1;
             print!("[{at:3}/{total}] {:16} {:>6} {:13}", plan.scenario.name, plan.variant, plan.kind.title());
+            // Without a line's end the terminal shows nothing yet; that it cannot be shown is no reason to end.
+            let _ = io::stdout().flush();
             let run = make(options, &plan, repetition, &log);
             println!("{}", told(&run, plan.scenario.metric));
             record.runs.push(run);
@@ -144,7 +147,7 @@ fn told(run: &Run, metric: Metric) -> String {
     }
 }
 
-/// One process for each way to register handlers, and one for the streams alone: memory that was freed is no measure.
+/// One process for each way to register handlers: memory that was freed before would be no measure.
 fn run_sessions(options: &Options) -> Outcome<Vec<Run>> {
     let program = options.programs.join("bench-sessions");
     let (count, interval) = if options.quick { ("50000", "5000") } else { ("1000000", "25000") };

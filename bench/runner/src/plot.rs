@@ -103,13 +103,12 @@ fn scenario_bars(record: &Record, scenario: &Scenario, file: &Path) -> Drawn {
         let line = [(0.0, limit), (width, limit)];
         chart.draw_series(DashedLineSeries::new(line, 6, 4, TARGET.stroke_width(2)))?;
         let label = match scenario.target {
-            Target::Times(times, kind) => format!("Patera at most {times} × {}", kind.title()),
-            Target::BytesBeyondHead(_) | Target::None => format!("Patera at most {}", short(limit)),
+            Target::Times(times, kind) => format!("- - Patera at most {times} × {}", kind.title()),
+            Target::BytesBeyondHead(_) | Target::None => format!("- - Patera at most {}", short(limit)),
         };
-        let place = chart.backend_coord(&(width, limit));
-        let style = (FONT, 13).into_font().color(&TARGET);
-        let style = style.pos(Pos::new(HPos::Right, VPos::Bottom));
-        area.draw_text(&label, &style, (place.0 - 4, place.1 - 3))?;
+        let style = (FONT, 13).into_font().color(&TARGET).pos(Pos::new(HPos::Right, VPos::Top));
+        let (right, top) = chart.backend_coord(&(width, highest * 1.15));
+        area.draw_text(&label, &style, (right - 4, top + 4))?;
     }
     area.present()?;
     Ok(())
@@ -202,6 +201,7 @@ where
         .label_style((FONT, 13).into_font().color(&INK))
         .x_labels(if x_labels { 10 } else { 0 })
         .x_label_formatter(&|x| short(*x))
+        .y_labels(8)
         .y_label_formatter(&|y| short(*y))
         .y_desc(unit)
         .axis_desc_style((FONT, 13).into_font().color(&INK))
@@ -244,6 +244,7 @@ where
 
 fn short(value: f64) -> String {
     match value.abs() {
+        0.0 => "0".to_owned(),
         ..0.995 => format!("{value:.2}"),
         ..9.95 => format!("{value:.1}"),
         _ => format!("{value:.0}"),

@@ -132,44 +132,36 @@ pub(crate) fn cores(record: &Record) -> String {
     table.to_string()
 }
 
-/// A million sessions: with each way to register handlers, beside the streams alone.
+/// A million sessions, with each way to register handlers.
 pub(crate) fn sessions(record: &Record) -> String {
-    let read = |path: &'static str| move |report: &Value| report.pointer(path)?.as_f64();
-    let median = |path, handlers: &str| Figures::new(record, read(path)).median("sessions", handlers, Kind::Patera);
-    let per_session = |handlers: &str| Some(median("/rss_bytes", handlers)? / median("/count", handlers)?);
-    let streams = per_session("none");
     let mut table = Table::new(&[
         "handlers",
         "sessions",
-        "bytes per session, with its stream",
-        "without its stream",
+        "bytes each",
+        "and the stream's",
         "CPU per second",
         "heartbeats per second",
-        "broadcast to all, CPU",
-        "per delivery",
+        "CPU per heartbeat",
+        "broadcast to all",
+        "CPU per delivery",
     ]);
     for &handlers in HANDLERS {
-        let or_missing = |text: Option<String>| text.unwrap_or_else(|| MISSING.to_owned());
-        let of = |path| median(path, handlers);
-        let beyond = per_session(handlers).and_then(|bytes| Some(bytes - streams?)).filter(|_| handlers != "none");
-        let beats =
-            of("/heartbeats").and_then(|beats| Some(beats / of("/hold_seconds").filter(|&seconds| seconds > 0.0)?));
-        let delivery = of("/broadcast/cpu_us")
-            .and_then(|cpu| Some(cpu / of("/broadcast/deliveries").filter(|&count| count > 0.0)?));
+        let median = |read: &dyn Fn(&Value) -> Option<f64>, show: fn(f64) -> String| {
+            let median = Figures::new(record, read).median("sessions", handlers, Kind::Patera);
+            median.map_or(MISSING.to_owned(), show)
+        };
+        let read = |path: &'static str| move |report: &Value| report.pointer(path)?.as_f64();
+        let beats = |report: &Value| Some(report["heartbeats"].as_f64()? / report["hold_seconds"].as_f64()?);
         table.row(vec![
-            match handlers {
-                "none" => "the streams alone",
-                "namespace" => "at the namespace",
-                _ => "at each socket",
-            }
-            .to_owned(),
-            or_missing(of("/count").map(thousands)),
-            or_missing(per_session(handlers).map(thousands)),
-            or_missing(beyond.map(thousands)),
-            or_missing(of("/cpu_us_per_second").map(time)),
-            or_missing(beats.map(thousands)),
-            or_missing(of("/broadcast/cpu_us").map(time)),
-            or_missing(delivery.map(time)),
+            if handlers == "namespace" { "at the namespace" } else { "at each socket" }.to_owned(),
+            median(&read("/count"), thousands),
+            median(&read("/session_bytes"), thousands),
+            median(&read("/stream_bytes"), thousands),
+            median(&read("/cpu_us_per_second"), time),
+            median(&beats, thousands),
+            median(&read("/cpu_us_per_heartbeat"), time),
+            median(&|report| Some(report.pointer("/broadcast/seconds")?.as_f64()? * 1e6), time),
+            median(&read("/broadcast/cpu_us_per_delivery"), time),
         ]);
     }
     table.to_string()

@@ -16,7 +16,7 @@ use serde::{Serialize, Serializer, ser::SerializeTuple};
 
 use crate::{
     engineio::Message,
-    socketio::{Connection, ConnectionConfig, Incoming, Value},
+    socketio::{Connection, ConnectionConfig, Incoming, Revision, Value},
 };
 
 /// Virtual time: so many milliseconds after the start of the tests.
@@ -28,11 +28,23 @@ pub(crate) fn at(milliseconds: u64) -> Instant {
 
 /// A server whose client is in these namespaces, in this order.
 pub(crate) fn connected_server(config: ConnectionConfig, namespaces: &[&str]) -> Connection {
-    let mut server = Connection::server(Arc::new(config));
+    connected_server_with_revision(Revision::V5, config, namespaces)
+}
+
+/// The same in either revision. In revision 4 the root is entered unasked, if it is one of them.
+pub(crate) fn connected_server_with_revision(
+    revision: Revision,
+    config: ConnectionConfig,
+    namespaces: &[&str],
+) -> Connection {
+    let mut server = Connection::server_with_revision(revision, Arc::new(config));
     for name in namespaces {
-        let slot = match server.handle_message(Message::Text(&format!("0{name},")), at(0)) {
-            Ok(Some(Incoming::Connect { slot, .. })) => slot,
-            other => panic!("{name}: {other:?}"),
+        let slot = match (revision, *name) {
+            (Revision::V4, "/") => server.enter_root().expect("it is not entered yet"),
+            _ => match server.handle_message(Message::Text(&format!("0{name},")), at(0)) {
+                Ok(Some(Incoming::Connect { slot, .. })) => slot,
+                other => panic!("{name}: {other:?}"),
+            },
         };
         server.accept(slot);
     }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*};
 
-use super::{Several, at, connected_server};
+use super::{Several, at, connected_server, connected_server_with_revision};
 use crate::{
     engineio::{
         Handshake, Message, Packet, Query, Version, jsonp,
         payload::{Decoder, Encoder, Format},
         payload_v3::Reader,
     },
-    socketio::{Args, Connection, ConnectionConfig, Incoming, RESERVED_EVENTS, Value, encode},
+    socketio::{Args, Connection, ConnectionConfig, Incoming, RESERVED_EVENTS, Revision, Value, encode},
 };
 
 proptest! {
@@ -114,7 +114,7 @@ proptest! {
         prop_assume!(!RESERVED_EVENTS.contains(&name.as_str()));
         let mut out = Vec::new();
         let attachments = encode::event(&mut out, &namespace, id, &name, &Several(&args)).unwrap();
-        check_reads_back(&namespace, &out, &attachments, |incoming| match incoming {
+        check_reads_back(&mut server(&[&namespace]), &out, &attachments, |incoming| match incoming {
             Incoming::Event { name: read, args: read_args, ack, .. } => {
                 assert_eq!((read.as_ref(), ack), (name.as_str(), id));
                 check_args(&read_args, &args);
@@ -124,10 +124,61 @@ proptest! {
     }
 
     #[test]
+    fn event_in_ascii_reads_back_in_revision_4(
+        namespace in namespace_v4(),
+        name in ".{0,20}",
+        args in vec(value(), 0..6),
+        id in proptest::option::of(0..1_u64 << 53),
+    ) {
+        prop_assume!(!RESERVED_EVENTS.contains(&name.as_str()));
+        let mut out = Vec::new();
+        let attachments = encode::event(&mut out, &namespace, id, &name, &Several(&args)).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let ascii = encode::ascii(&text);
+        prop_assert!(ascii.is_ascii() || !namespace.is_ascii());
+        prop_assert_eq!(&encode::ascii(&ascii), &ascii);
+        let mut server = connected_server_with_revision(Revision::V4, many_attachments(), &[&namespace]);
+        check_reads_back(&mut server, ascii.as_bytes(), &attachments, |incoming| match incoming {
+            Incoming::Event { name: read, args: read_args, ack, .. } => {
+                assert_eq!((read.as_ref(), ack), (name.as_str(), id));
+                check_args(&read_args, &args);
+            }
+            other => panic!("{other:?}"),
+        });
+    }
+
+    #[test]
+    fn any_text_has_an_ascii_form(text in prop_oneof![near_packet(), ".{0,40}"]) {
+        let ascii = encode::ascii(&text);
+        prop_assert_eq!(&encode::ascii(&ascii), &ascii);
+        if let Ok(json) = serde_json::from_str::<serde_json::Value>(&text) {
+            prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&ascii).unwrap(), json);
+        }
+    }
+
+    #[test]
+    fn query_is_what_the_client_said(pairs in vec(("[a-z_é😀 &=+%]{1,6}", "[a-z_é😀 &=+%]{0,6}"), 1..5)) {
+        let escape = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+        let query: Vec<_> = pairs.iter().map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
+        let mut server = connected_server_with_revision(Revision::V4, ConnectionConfig::default(), &["/"]);
+        let text = format!("0/chat?{},", query.join("&"));
+        let Ok(Some(Incoming::Connect { namespace: "/chat", auth, .. })) = server.handle_message(Message::Text(&text), at(0))
+        else {
+            panic!("{text}");
+        };
+        let auth = Args::from_raw(auth).value(0).unwrap();
+        for (name, _) in &pairs {
+            let values: Vec<_> = pairs.iter().filter(|pair| pair.0 == *name).map(|pair| Value::from(pair.1.as_str())).collect();
+            let expected = if let [value] = values.as_slice() { value.clone() } else { Value::from(values) };
+            prop_assert_eq!(&auth[name.as_str()], &expected);
+        }
+    }
+
+    #[test]
     fn acknowledgement_reads_back(namespace in namespace(), args in vec(value(), 0..6), id in 0..1_u64 << 53) {
         let mut out = Vec::new();
         let attachments = encode::ack(&mut out, &namespace, id, &Several(&args)).unwrap();
-        check_reads_back(&namespace, &out, &attachments, |incoming| match incoming {
+        check_reads_back(&mut server(&[&namespace]), &out, &attachments, |incoming| match incoming {
             Incoming::Ack { id: read, args: read_args, .. } => {
                 assert_eq!(read, id);
                 check_args(&read_args, &args);
@@ -158,7 +209,8 @@ proptest! {
 
     #[test]
     fn no_near_packet_panics_socketio(messages in vec(prop_oneof![near_packet().prop_map(Ok), vec(any::<u8>(), 0..8).prop_map(Err)], 1..12)) {
-        for mut connection in [server(&["/", "/a"]), client()] {
+        let server_v4 = connected_server_with_revision(Revision::V4, many_attachments(), &["/", "/a"]);
+        for mut connection in [server(&["/", "/a"]), client(), server_v4, client_v4()] {
             for message in &messages {
                 let message = match message {
                     Ok(text) => Message::Text(text),
@@ -196,8 +248,7 @@ fn check_args(args: &Args<'_>, expected: &[Value]) {
     }
 }
 
-fn check_reads_back(namespace: &str, out: &[u8], attachments: &[Bytes], check: impl FnOnce(Incoming<'_>)) {
-    let mut server = server(&[namespace]);
+fn check_reads_back(server: &mut Connection, out: &[u8], attachments: &[Bytes], check: impl FnOnce(Incoming<'_>)) {
     let text = std::str::from_utf8(out).unwrap();
     let messages = [Message::Text(text)].into_iter().chain(attachments.iter().map(|bytes| Message::Binary(bytes)));
     let messages: Vec<_> = messages.collect();
@@ -209,7 +260,18 @@ fn check_reads_back(namespace: &str, out: &[u8], attachments: &[Bytes], check: i
 }
 
 fn server(namespaces: &[&str]) -> Connection {
-    connected_server(ConnectionConfig { attachments_max: 200, ..ConnectionConfig::default() }, namespaces)
+    connected_server(many_attachments(), namespaces)
+}
+
+fn many_attachments() -> ConnectionConfig {
+    ConnectionConfig { attachments_max: 200, ..ConnectionConfig::default() }
+}
+
+fn client_v4() -> Connection {
+    let mut client = Connection::client_with_revision(Revision::V4, Arc::new(ConnectionConfig::default()));
+    client.connect("/").unwrap();
+    client.connect("/a").unwrap();
+    client
 }
 
 fn client() -> Connection {
@@ -259,6 +321,11 @@ fn namespace() -> impl Strategy<Value = String> {
     prop_oneof![Just("/".to_owned()), "/[a-z0-9_?=/é-]{1,20}"]
 }
 
+/// Without a query.
+fn namespace_v4() -> impl Strategy<Value = String> {
+    prop_oneof![Just("/".to_owned()), "/[a-z0-9_=/é-]{1,20}"]
+}
+
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -283,7 +350,7 @@ fn value() -> impl Strategy<Value = Value> {
 fn near_packet() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         8 => prop::sample::select(vec![
-            "0", "1", "2", "3", "4", "5", "6", "51-", "52-", "61-", "/", "/a,", "/a", ",", "[", "]", "{", "}", "\"a\"", "\"", ":",
+            "0", "1", "2", "3", "4", "5", "6", "0/a?b=%c,", "?", "51-", "52-", "61-", "/", "/a,", "/a", ",", "[", "]", "{", "}", "\"a\"", "\"", ":",
             "{\"_placeholder\":true,\"num\":0}", "{\"num\":1,\"_placeholder\":true}", "{\"_placeholder\":", "\"num\":", "[\"x\",",
             "true", "null", "1e400", "-0", "\\ud800", "\"\\ud800\"", "9007199254740991", "[\"a\",{\"_placeholder\":true,\"num\":0}]",
         ]).prop_map(str::to_owned),

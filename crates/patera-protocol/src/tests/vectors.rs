@@ -5,14 +5,14 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 use bytes::Bytes;
 use serde_json::Value as Json;
 
-use super::{Several, at, connected_server};
+use super::{Several, at, connected_server_with_revision};
 use crate::{
     engineio::{
         Handshake, Message, Packet, Version, jsonp,
         payload::{Decoder, Encoder, Format},
         payload_v3::Reader,
     },
-    socketio::{Args, Connection, ConnectionConfig, Incoming, Value, encode},
+    socketio::{Args, Connection, ConnectionConfig, Incoming, Revision, Value, encode, socket_id_v4},
 };
 
 #[test]
@@ -174,47 +174,69 @@ fn engineio3_jsonp() {
 #[test]
 fn socketio_packets() {
     let vectors = read("socketio-packets.json");
-    for row in rows(&vectors, "valid") {
-        let text = string(&row["text"]);
-        let attachments: Vec<_> = row["attachments"].as_array().into_iter().flatten().map(|h| hex(string(h))).collect();
-        let packet = value(&row["packet"]);
-        let messages = [vec![Message::Text(text)], attachments.iter().map(|bytes| Message::Binary(bytes)).collect()];
-        assert_eq!(decode(&packet, &messages.concat()), packet, "{row}");
-        if row["decode_only"] != true {
-            let mut out = Vec::new();
-            assert_eq!(encode(&mut out, &packet), attachments, "{row}");
-            assert_eq!(String::from_utf8(out).unwrap(), text, "{row}");
-        }
+    rows(&vectors, "valid").iter().for_each(|row| check_packet(row, Revision::V5));
+    rows(&vectors, "invalid").iter().for_each(|row| check_invalid_packet(row, Revision::V5));
+}
+
+#[test]
+fn socketio4_packets() {
+    let vectors = read("socketio4-packets.json");
+    rows(&vectors, "valid").iter().for_each(|row| check_packet(row, Revision::V4));
+    rows(&vectors, "invalid").iter().for_each(|row| check_invalid_packet(row, Revision::V4));
+    for row in rows(&vectors, "server") {
+        let mut out = Vec::new();
+        assert!(encode(&mut out, &value(&row["packet"])).is_empty(), "{row}");
+        assert_eq!(String::from_utf8(out).unwrap(), string(&row["text"]), "{row}");
     }
-    for row in rows(&vectors, "invalid") {
-        let namespaces: Vec<_> = match row["connected"].as_array() {
-            None => vec!["/", "/admin"],
-            Some(names) => names.iter().map(string).collect(),
-        };
-        let mut server = server(&namespaces);
-        let mut last = Ok(());
-        for message in rows(row, "messages") {
-            assert_eq!(last, Ok(()), "only the last message is wrong: {row}");
-            let bytes = message["binary"].as_str().map(hex);
-            let message = bytes.as_deref().map_or_else(|| Message::Text(string(message)), Message::Binary);
-            last = server.handle_message(message, at(0)).map(|_| ());
-        }
-        let error = last.expect_err(&row.to_string());
-        assert_eq!(error.name(), row["error"], "{row}");
+    for row in rows(&vectors, "ascii") {
+        assert_eq!(encode::ascii(string(&row["text"])), string(&row["ascii"]), "{row}");
+    }
+    for row in rows(&vectors, "ids") {
+        assert_eq!(socket_id_v4(string(&row["namespace"]), string(&row["sid"])), string(&row["id"]), "{row}");
     }
 }
 
+fn check_packet(row: &Json, revision: Revision) {
+    let text = string(&row["text"]);
+    let attachments: Vec<_> = row["attachments"].as_array().into_iter().flatten().map(|h| hex(string(h))).collect();
+    let packet = value(&row["packet"]);
+    let messages = [vec![Message::Text(text)], attachments.iter().map(|bytes| Message::Binary(bytes)).collect()];
+    assert_eq!(decode(revision, &packet, &messages.concat()), packet, "{row}");
+    if row["decode_only"] != true {
+        let mut out = Vec::new();
+        assert_eq!(encode(&mut out, &packet), attachments, "{row}");
+        assert_eq!(String::from_utf8(out).unwrap(), text, "{row}");
+    }
+}
+
+fn check_invalid_packet(row: &Json, revision: Revision) {
+    let namespaces: Vec<_> = match row["connected"].as_array() {
+        None => vec!["/", "/admin"],
+        Some(names) => names.iter().map(string).collect(),
+    };
+    let mut server = server(revision, &namespaces);
+    let mut last = Ok(());
+    for message in rows(row, "messages") {
+        assert_eq!(last, Ok(()), "only the last message is wrong: {row}");
+        let bytes = message["binary"].as_str().map(hex);
+        let message = bytes.as_deref().map_or_else(|| Message::Text(string(message)), Message::Binary);
+        last = server.handle_message(message, at(0)).map(|_| ());
+    }
+    let error = last.expect_err(&row.to_string());
+    assert_eq!(error.name(), row["error"], "{row}");
+}
+
 /// Feeds the messages to whichever role gets such a packet, and describes what came in the form of the vectors.
-fn decode(packet: &Value, messages: &[Message<'_>]) -> Value {
+fn decode(revision: Revision, packet: &Value, messages: &[Message<'_>]) -> Value {
     let namespace = packet["namespace"].as_str().unwrap();
     let mut connection = match packet["type"].as_str().unwrap() {
         "connect_error" => {
-            let mut client = Connection::client(Arc::new(ConnectionConfig::default()));
+            let mut client = Connection::client_with_revision(revision, Arc::new(ConnectionConfig::default()));
             client.connect(namespace).unwrap();
             client
         }
-        "connect" => server(&[]),
-        _ => server(&[namespace]),
+        "connect" => server(revision, &[]),
+        _ => server(revision, &[namespace]),
     };
     let (last, first) = messages.split_last().unwrap();
     for message in first {
@@ -256,6 +278,10 @@ fn encode(out: &mut Vec<u8>, packet: &Value) -> Vec<Bytes> {
             let data = (!payload["data"].is_null()).then_some(&payload["data"]);
             encode::connect_error(out, namespace, payload["message"].as_str().unwrap(), data);
         }
+        "error" => {
+            let data = (!packet["data"].is_null()).then_some(&packet["data"]);
+            encode::error_v4(out, namespace, packet["message"].as_str().unwrap(), data);
+        }
         "event" => {
             let (name, args) = (packet["name"].as_str().unwrap(), Several(packet["args"].as_array().unwrap()));
             return encode::event(out, namespace, id, name, &args).unwrap();
@@ -268,8 +294,8 @@ fn encode(out: &mut Vec<u8>, packet: &Value) -> Vec<Bytes> {
     Vec::new()
 }
 
-fn server(namespaces: &[&str]) -> Connection {
-    connected_server(ConnectionConfig::default(), namespaces)
+fn server(revision: Revision, namespaces: &[&str]) -> Connection {
+    connected_server_with_revision(revision, ConnectionConfig::default(), namespaces)
 }
 
 /// An Engine.IO packet of the vectors.

@@ -4,9 +4,9 @@
 //! timer, feeds `handle_*`, drains `poll_*` and passes `now` in. So the same code serves a server and a client, any
 //! runtime, and tests with virtual time.
 //!
-//! - [`engineio`]: Engine.IO 4. What is on a transport (packets, polling payloads), the handshake, the heartbeat, the
+//! - [`engineio`]: Engine.IO 4, and 3 for older clients. What is on a transport (packets, polling payloads), the handshake, the heartbeat, the
 //!   upgrade from long-polling to WebSocket, and [`engineio::Session`], which joins them.
-//! - [`socketio`]: Socket.IO 5. What is inside an Engine.IO message (namespaces, events, acknowledgements, binary
+//! - [`socketio`]: Socket.IO 5, and 4 for older clients. What is inside an Engine.IO message (namespaces, events, acknowledgements, binary
 //!   attachments), and [`socketio::Connection`], which keeps the state of one connection.
 //!
 //! ```

@@ -33,7 +33,7 @@ pub struct Connection {
     namespaces: Namespaces,
     /// A binary packet, from its header until the next message after its last attachment.
     binary: Option<Box<Binary>>,
-    /// Revision 4: what the last CONNECT said in its query, until the next message or `release`.
+    /// Revision 4: what the last CONNECT said in its query, until the next CONNECT or `release`.
     auth: Option<Box<RawValue>>,
 }
 
@@ -192,8 +192,8 @@ impl Connection {
         }
     }
 
-    /// Frees what a packet held that has been dealt with: attachments, or a query. Without it that goes with the next
-    /// message of its kind.
+    /// Frees what a packet held that has been dealt with: attachments, or a query. Without it those go with the next
+    /// message, and that with the next CONNECT.
     pub fn release(&mut self) {
         self.auth = None;
         if self.poll_timeout().is_none() {
@@ -310,7 +310,9 @@ impl Connection {
     fn handle_connect_error<'a>(&mut self, header: Header<'a>) -> Result<Option<Incoming<'a>>, Error> {
         let namespace = header.namespace;
         let payload = match self.revision {
-            Revision::V4 => json::anything(header.json, &self.config)?,
+            // Anything, or nothing: it is not decoded here, nor is its depth anything to us.
+            Revision::V4 if header.json.is_empty() => None,
+            Revision::V4 => Some(serde_json::from_str(header.json).map_err(|_| Error::InvalidPayload)?),
             Revision::V5 => json::object_or_text(header.json, &self.config)?,
         };
         match self.namespaces.find(namespace) {

@@ -83,10 +83,17 @@ pub fn connect_error(out: &mut Vec<u8>, namespace: &str, message: &str, data: Op
 }
 
 /// Appends an ERROR, as revision 4 calls a CONNECT_ERROR: `4"not authorized"`, or the data alone if there is some:
-/// `4/admin,{"code":42}`. Clients hand it to the application as it is.
+/// `4/admin,{"code":42}`. Data that is nothing to JavaScript (`null`, `false`, 0, `""`) is none. Clients hand it to the
+/// application as it is.
 pub fn error_v4(out: &mut Vec<u8>, namespace: &str, message: &str, data: Option<&Value>) {
     append_header(out, b'4', namespace, None);
-    match data {
+    let is_nothing = |data: &Value| match data {
+        Value::Null | Value::Bool(false) => true,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Bool(true) | Value::Binary(_) | Value::Array(_) | Value::Object(_) => false,
+    };
+    match data.filter(|data| !is_nothing(data)) {
         Some(data) => ser::to_json_base64(out, data),
         None => ser::to_json_base64(out, message),
     }

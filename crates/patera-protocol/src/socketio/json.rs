@@ -69,11 +69,6 @@ pub(super) fn object_or_text<'a>(json: &'a str, config: &ConnectionConfig) -> Re
     }
 }
 
-/// The payload of an ERROR in revision 4: anything, or nothing.
-pub(super) fn anything<'a>(json: &'a str, config: &ConnectionConfig) -> Result<Option<&'a RawValue>, Error> {
-    if json.is_empty() { Ok(None) } else { raw(json, config).map(Some) }
-}
-
 fn raw<'a>(json: &'a str, config: &ConnectionConfig) -> Result<&'a RawValue, Error> {
     Scanner::new(json, config.json_depth_max).whole().map_err(refusal(config))?;
     serde_json::from_str(json).map_err(|_| Error::InvalidPayload)

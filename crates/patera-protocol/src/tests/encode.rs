@@ -66,7 +66,10 @@ fn errors_of_revision_4_are_text_or_data() {
     assert_eq!(error("/admin", "no", None), r#"kept4/admin,"no""#);
     let data = Value::from(json!({"code": 42}));
     assert_eq!(error("/admin", "no", Some(&data)), r#"kept4/admin,{"code":42}"#);
-    assert_eq!(error("/", "no", Some(&Value::from(1))), "kept41");
+    assert_eq!(error("/", "no", Some(&Value::from(true))), "kept4true");
+    for nothing in [json!(null), json!(false), json!(0), json!(-0.0), json!("")] {
+        assert_eq!(error("/", "no", Some(&nothing.into())), "kept4\"no\"");
+    }
     assert_eq!(error("/", "no", Some(&Value::from(&b"\x01"[..]))), r#"kept4{"base64":"AQ=="}"#);
 }
 

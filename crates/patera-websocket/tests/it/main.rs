@@ -8,6 +8,8 @@ mod closing;
 mod conformance;
 #[cfg(feature = "deflate")]
 mod deflate;
+#[cfg(feature = "deflate")]
+mod deflate_oracle;
 mod limits;
 mod oracle;
 mod pair;

@@ -61,30 +61,20 @@ impl Client {
         let mut behind = client.upgrade(target).await?;
 
         let mut opened = false;
-        let mut heard =
-            |message: Message<'_>| opened |= matches!(message, Message::Text(text) if text.starts_with('0'));
         client.take(&mut behind, &mut |message| {
-            heard(message);
+            opened |= is_open(message);
             Ok(())
         })?;
         if !opened {
-            client.wait_for(|text| text.starts_with('0')).await?;
+            client.wait_for(|message| Ok(is_open(message))).await?;
         }
-
         client.push(target.connect_packet().as_bytes());
-        let mut answer = None;
         client
-            .wait_for(|text| {
-                let packet = Packet::parse(text).filter(|packet| packet.namespace == target.namespace());
-                answer = match packet {
-                    Some(Packet { kind: b'0', .. }) => Some(Ok(())),
-                    Some(Packet { kind: b'4', data, .. }) => Some(Err(Failure::Refused(refusal(data)))),
-                    _ => None,
-                };
-                answer.is_some()
+            .wait_for(|message| match message {
+                Message::Text(text) => is_connected(text, target.namespace()),
+                Message::Binary(_) => Ok(false),
             })
             .await?;
-        answer.unwrap_or(Err(Failure::Unreadable))?;
         Ok(client)
     }
 
@@ -141,13 +131,16 @@ impl Client {
         self.written == self.output.len()
     }
 
-    /// Heartbeats answered so far.
-    pub(crate) fn heartbeats(&self) -> u64 {
-        self.heartbeats
+    /// Heartbeats answered since the last call.
+    pub(crate) fn take_heartbeats(&mut self) -> u64 {
+        std::mem::take(&mut self.heartbeats)
     }
 
-    /// Writes what is queued and reads until a text is the one that is waited for; others are ignored.
-    pub(crate) async fn wait_for(&mut self, mut is_it: impl FnMut(&str) -> bool) -> Result<(), Failure> {
+    /// Writes what is queued and reads until a message is the one that is waited for; others are ignored.
+    pub(crate) async fn wait_for(
+        &mut self,
+        mut is_it: impl FnMut(Message<'_>) -> Result<bool, Failure>,
+    ) -> Result<(), Failure> {
         let mut found = false;
         poll_fn(|cx| {
             loop {
@@ -158,7 +151,7 @@ impl Client {
                     return Poll::Ready(Ok(()));
                 }
                 ready!(self.poll_read(cx, &mut |message| {
-                    found |= matches!(message, Message::Text(text) if is_it(text));
+                    found |= is_it(message)?;
                     Ok(())
                 }))?;
             }
@@ -262,6 +255,22 @@ impl Client {
             self.output = Vec::new();
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+fn is_open(message: Message<'_>) -> bool {
+    matches!(message, Message::Text(text) if text.starts_with('0'))
+}
+
+/// Whether this says that the namespace is connected to.
+///
+/// # Errors
+/// It says that it is refused.
+pub(crate) fn is_connected(text: &str, namespace: &str) -> Result<bool, Failure> {
+    match Packet::parse(text).filter(|packet| packet.namespace == namespace) {
+        Some(Packet { kind: b'0', .. }) => Ok(true),
+        Some(Packet { kind: b'4', data, .. }) => Err(Failure::Refused(refusal(data))),
+        Some(_) | None => Ok(false),
     }
 }
 

@@ -27,6 +27,9 @@ pub(crate) trait Script {
     /// Appends the frames that may be sent now, up to [`OUTPUT_BYTES_MAX`] in `output`. `due` counts those that the clock set free (open loop).
     fn send(&mut self, due: &Cell<u64>, output: &mut Vec<u8>);
 
+    /// So many heartbeats were answered since the last call.
+    fn heartbeats(&mut self, _count: u64) {}
+
     /// The connection is gone.
     fn end(&mut self, failure: &Failure);
 }
@@ -36,10 +39,22 @@ pub(crate) trait Script {
 pub(crate) struct Slot {
     waker: RefCell<Option<Waker>>,
     due: Cell<u64>,
-    heartbeats: Cell<u64>,
 }
 
 impl Slot {
+    /// The task that polls this is the one to be woken.
+    pub(crate) fn register(&self, cx: &mut Context<'_>) {
+        let mut waker = self.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+    }
+
+    /// Operations that the clock set free.
+    pub(crate) fn due(&self) -> &Cell<u64> {
+        &self.due
+    }
+
     /// Lets the task look for something to send.
     pub(crate) fn wake(&self) {
         if let Some(waker) = &*self.waker.borrow() {
@@ -51,11 +66,6 @@ impl Slot {
     pub(crate) fn release(&self) {
         self.due.set(self.due.get() + 1);
         self.wake();
-    }
-
-    /// Heartbeats the connection has answered.
-    pub(crate) fn heartbeats(&self) -> u64 {
-        self.heartbeats.get()
     }
 }
 
@@ -86,7 +96,7 @@ impl<S: Script + Unpin> Driver<S> {
                 break;
             }
         }
-        self.slot.heartbeats.set(self.client.heartbeats());
+        self.script.heartbeats(self.client.take_heartbeats());
         self.script.send(&self.slot.due, self.client.output());
         match self.client.poll_write(cx) {
             Poll::Ready(Err(failure)) => Poll::Ready(failure),
@@ -100,11 +110,7 @@ impl<S: Script + Unpin> Future for Driver<S> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        let mut waker = this.slot.waker.borrow_mut();
-        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            *waker = Some(cx.waker().clone());
-        }
-        drop(waker);
+        this.slot.register(cx);
         match this.turn(cx) {
             Poll::Ready(failure) => {
                 this.script.end(&failure);

@@ -10,6 +10,8 @@
 //! An acknowledgement's id and a room's number always have as many digits, so that a packet keeps its length. With
 //! `--binary`, `x` is a placeholder, and its bytes follow: `451-["echo",{"_placeholder":true,"num":0}]`.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use patera_websocket::{Opcode, Role, encode};
 
 use super::payload::Payload;
@@ -122,7 +124,10 @@ pub(crate) fn ack_id(sequence: u64) -> u64 {
 /// One message that is sent again and again with other numbers in it: as masked frames, or as text for polling.
 pub(crate) struct Template {
     bytes: Vec<u8>,
-    /// Where `x` begins.
+    /// In a polling body: what follows `bytes` in base64.
+    attachment: Option<Vec<u8>>,
+    is_body: bool,
+    /// Where `x` begins: in `attachment` if there is one.
     payload: Hole,
     sender_at: usize,
     ack: Option<Hole>,
@@ -153,11 +158,34 @@ impl Template {
         }
         Template {
             bytes,
+            attachment: None,
+            is_body: false,
             payload: payload_hole,
             sender_at: payload.sender_at(),
             ack: holes.ack.map(hole),
             room: holes.room.map(hole),
             mask,
+        }
+    }
+
+    /// Packets of a polling body: `42["echo",…]\x1e42["echo",…]`, attachments as `b` and base64.
+    pub(crate) fn body(verb: Verb, namespace: &str, payload: &Payload, binary: bool) -> Template {
+        let (mut bytes, holes) = Template::text(verb, namespace, payload, binary);
+        let mut at = holes.payload;
+        if binary {
+            bytes.extend_from_slice(b"\x1eb");
+            at = 0;
+        }
+        let hole = |at| Hole { at, turn: 0 };
+        Template {
+            bytes,
+            attachment: binary.then(|| payload.pattern().to_vec()),
+            is_body: true,
+            payload: hole(at),
+            sender_at: payload.sender_at(),
+            ack: holes.ack.map(hole),
+            room: holes.room.map(hole),
+            mask: [0; 4],
         }
     }
 
@@ -182,15 +210,23 @@ impl Template {
 
     /// Appends the message with these numbers.
     pub(crate) fn append(&mut self, payload: &Payload, sender: u64, sequence: u64, out: &mut Vec<u8>) {
-        let (digits, len) = payload.sequence(sequence);
-        self.write(self.payload, &digits[..len]);
-        let (digits, len) = payload.sender(sender);
+        let mask = self.mask;
         let Hole { at, turn } = self.payload;
-        self.write(Hole { at: at + self.sender_at, turn: turn + self.sender_at }, &digits[..len]);
+        let target = self.attachment.as_mut().unwrap_or(&mut self.bytes);
+        let (digits, len) = payload.sequence(sequence);
+        write(target, self.payload, mask, &digits[..len]);
+        let (digits, len) = payload.sender(sender);
+        write(target, Hole { at: at + self.sender_at, turn: turn + self.sender_at }, mask, &digits[..len]);
         if let Some(hole) = self.ack {
             self.write_decimal(hole, ACK_DIGITS, ack_id(sequence));
         }
+        if self.is_body && !out.is_empty() {
+            out.push(0x1e);
+        }
         out.extend_from_slice(&self.bytes);
+        if let Some(attachment) = &self.attachment {
+            out.extend_from_slice(BASE64_STANDARD.encode(attachment).as_bytes());
+        }
     }
 
     /// From here on it is for this room.
@@ -200,24 +236,19 @@ impl Template {
         }
     }
 
-    /// How long it is.
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
     fn write_decimal(&mut self, hole: Hole, len: usize, mut number: u64) {
         let mut digits = [0; ACK_DIGITS];
         for digit in digits[..len].iter_mut().rev() {
             *digit = b'0' + (number % 10) as u8;
             number /= 10;
         }
-        self.write(hole, &digits[..len]);
+        write(&mut self.bytes, hole, self.mask, &digits[..len]);
     }
+}
 
-    fn write(&mut self, hole: Hole, plain: &[u8]) {
-        for (at, byte) in plain.iter().enumerate() {
-            self.bytes[hole.at + at] = byte ^ self.mask[(hole.turn + at) % 4];
-        }
+fn write(bytes: &mut [u8], hole: Hole, mask: [u8; 4], plain: &[u8]) {
+    for (at, byte) in plain.iter().enumerate() {
+        bytes[hole.at + at] = byte ^ mask[(hole.turn + at) % 4];
     }
 }
 
@@ -267,7 +298,6 @@ mod tests {
         template.append(&payload, 3, 7, &mut out);
         template.set_room(12);
         template.append(&payload, 4, 900_065, &mut out);
-        assert_eq!(out.len(), 2 * template.len());
         assert_eq!(read(out), expected);
     }
 
@@ -294,6 +324,21 @@ mod tests {
         let first = r#"451-["room","r00009",{"_placeholder":true,"num":0}]"#;
         let second = r#"451-["room","r00012",{"_placeholder":true,"num":0}]"#;
         check(Verb::Room, "/", true, &[first, "bHAAAAADAAAk", second, "bhubDAAEAAAk"]);
+    }
+
+    #[test]
+    fn bodies_have_packets_with_separators() {
+        let check = |binary, expected: &str| {
+            let payload = Payload::new(11);
+            let mut template = Template::body(Verb::Echo, "/", &payload, binary);
+            let mut out = Vec::new();
+            template.append(&payload, 3, 7, &mut out);
+            template.append(&payload, 4, 8, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        };
+        check(false, "42[\"echo\",\"HAAAAADAAAk\"]\x1e42[\"echo\",\"IAAAAAEAAAk\"]");
+        let text = r#"451-["echo",{"_placeholder":true,"num":0}]"#;
+        check(true, &format!("{text}\x1ebSEFBQUFBREFBQWs=\x1e{text}\x1ebSUFBQUFBRUFBQWs="));
     }
 
     #[test]

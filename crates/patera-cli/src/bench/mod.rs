@@ -11,18 +11,22 @@
 //! | `server` | the server's process in `/proc` |
 //! | `client`, `driver` | one connection and its task |
 //! | `payload`, `frames`, `packet` | what is sent, and how what comes is recognised |
-//! | `trips` | the scenarios |
+//! | `trips`, `fanout`, `polling`, `idle`, `opening` | the scenarios |
 
 mod client;
 mod driver;
 mod error;
+mod fanout;
 mod frames;
+mod idle;
 mod limits;
+mod opening;
 mod options;
 mod order;
 mod pacer;
 mod packet;
 mod payload;
+mod polling;
 mod progress;
 mod report;
 mod run;
@@ -73,9 +77,6 @@ pub(crate) fn main(options: Options) -> ExitCode {
 /// Why it cannot be begun, for people.
 fn measure(options: Options) -> Result<Report, String> {
     let options = options.complete();
-    if !matches!(options.scenario, Scenario::Echo | Scenario::Ack) {
-        return Err("this scenario is not there yet".to_owned());
-    }
     let target = Target::new(&options)?;
     limits::raise(&options)?;
     let process = options.pid.map(Process::new).transpose();
@@ -91,9 +92,15 @@ fn measure(options: Options) -> Result<Report, String> {
     });
     let measured = runtime.block_on(async {
         match run.options.scenario {
+            Scenario::Connect => opening::connect(&run).await,
+            Scenario::Idle => idle::run(&run).await,
             Scenario::Echo => trips::run(&run, Verb::Echo).await,
             Scenario::Ack => trips::run(&run, Verb::Ack).await,
-            _ => Default::default(),
+            Scenario::Broadcast => fanout::run(&run, Verb::Pub).await,
+            Scenario::Rooms => fanout::run(&run, Verb::Room).await,
+            Scenario::Polling => polling::run(&run).await,
+            Scenario::Churn => opening::churn(&run).await,
+            Scenario::Storm => opening::storm(&run).await,
         }
     });
     Ok(Report::new(&run, &measured))

@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
-use super::client::Client;
 use super::error::Failure;
 use super::options::Options;
 use super::progress::Progress;
@@ -45,18 +44,19 @@ pub(crate) struct Measured {
 }
 
 /// Where the clocks stood.
-struct Clocks {
+pub(super) struct Clocks {
     server: Option<CpuTime>,
     generator: f64,
     now: u64,
 }
 
 impl Run {
-    /// Opens all connections, some at a time, and hands each to `ready` with its number: 0, 1, 2 …
-    pub(crate) async fn open_all(
+    /// Opens all connections, some at a time, each with its number, and hands those that succeeded on with theirs: both
+    /// are 0, 1, 2 …
+    pub(crate) async fn open_all<T: 'static>(
         self: &Rc<Self>,
-        prepare: impl AsyncFn(Rc<Run>, Client, u64) -> Result<Client, Failure> + Clone + 'static,
-        mut ready: impl FnMut(Client, u64),
+        open: impl AsyncFn(Rc<Run>, u64) -> Result<T, Failure> + Clone + 'static,
+        mut ready: impl FnMut(T, u64),
     ) {
         let total = u64::from(self.options.connections);
         self.progress.begin("connecting", total);
@@ -65,12 +65,9 @@ impl Run {
         let mut opened = 0;
         loop {
             while begun < total && opening.len() < self.options.ramp as usize {
-                let (run, number, prepare) = (self.clone(), begun, prepare.clone());
+                let (run, number, open) = (self.clone(), begun, open.clone());
                 begun += 1;
-                opening.spawn_local(async move {
-                    let client = Client::open(&run.target).await?;
-                    prepare(run, client, number).await
-                });
+                opening.spawn_local(async move { open(run, number).await });
             }
             match opening.join_next().await {
                 None => return,
@@ -127,12 +124,12 @@ impl Run {
     }
 
     /// The server's clock first: what it does meanwhile is counted rather than not.
-    fn clocks_before(&self) -> Clocks {
+    pub(super) fn clocks_before(&self) -> Clocks {
         let server = self.process.and_then(|process| process.cpu_time().ok());
         Clocks { server, generator: own_cpu_microseconds(), now: self.tally.now() }
     }
 
-    fn note(&self, before: Clocks, measured: &mut Measured) {
+    pub(super) fn note(&self, before: Clocks, measured: &mut Measured) {
         measured.seconds = (self.tally.now() - before.now) as f64 / 1e9;
         measured.generator_cpu_us = own_cpu_microseconds() - before.generator;
         let server = self.process.and_then(|process| process.cpu_time().ok());

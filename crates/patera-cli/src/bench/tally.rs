@@ -37,6 +37,7 @@ pub(crate) struct Tally {
     expected: Cell<u64>,
     received: Cell<u64>,
     abandoned: Cell<u64>,
+    withdrawn: Cell<u64>,
     doubled: Cell<u64>,
     reordered: Cell<u64>,
     errors: RefCell<BTreeMap<String, u64>>,
@@ -58,6 +59,7 @@ impl Tally {
             expected: Cell::default(),
             received: Cell::default(),
             abandoned: Cell::default(),
+            withdrawn: Cell::default(),
             doubled: Cell::default(),
             reordered: Cell::default(),
             errors: RefCell::default(),
@@ -68,11 +70,6 @@ impl Tally {
     /// Nanoseconds since the run began.
     pub(crate) fn now(&self) -> u64 {
         self.origin.elapsed().as_nanos() as u64
-    }
-
-    /// The instant of a [`now`](Self::now).
-    pub(crate) fn instant(&self, nanoseconds: u64) -> Instant {
-        self.origin + std::time::Duration::from_nanos(nanoseconds)
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -88,6 +85,22 @@ impl Tally {
         matches!(self.phase.get(), Phase::Warmup | Phase::Measuring)
     }
 
+    /// Ends the run: nothing more is begun.
+    pub(crate) fn stop(&self) {
+        self.phase.set(Phase::Draining);
+        self.changed.notify_one();
+    }
+
+    /// An operation that has no duration happened.
+    pub(crate) fn count(&self) {
+        if self.phase.get() == Phase::Measuring {
+            self.operations.set(self.operations.get() + 1);
+            if self.operations.get() == self.operations_max {
+                self.stop();
+            }
+        }
+    }
+
     /// One more connection.
     pub(crate) fn connected(&self) {
         self.connections.set(self.connections.get() + 1);
@@ -99,9 +112,9 @@ impl Tally {
         self.error(failure);
     }
 
-    /// Whether there is a reason that nothing comes: replies are missing, or there is nobody to get any.
+    /// Whether there is a reason that nothing comes: replies are missing, there is nobody to get any, or all attempts fail.
     pub(crate) fn is_stuck(&self) -> bool {
-        self.under_way() > 0 || self.connections.get() == 0
+        self.under_way() > 0 || self.connections.get() == 0 || self.withdrawn.get() > 0
     }
 
     /// So many operations were begun.
@@ -118,6 +131,7 @@ impl Tally {
     /// So many of those begun failed in another way than by being lost.
     pub(crate) fn withdraw(&self, operations: u64) {
         self.expected.set(self.expected.get() - operations);
+        self.withdrawn.set(self.withdrawn.get() + operations);
         self.changed.notify_one();
     }
 
@@ -141,8 +155,7 @@ impl Tally {
         self.operations.set(operations);
         self.latency.borrow_mut().saturating_record(end.saturating_sub(begin));
         if operations == self.operations_max {
-            self.phase.set(Phase::Draining);
-            self.changed.notify_one();
+            self.stop();
         }
     }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use tokio::task::spawn_local;
 
-use super::client::MASK;
+use super::client::{Client, MASK};
 use super::driver::{Driver, OUTPUT_BYTES_MAX, Script, Slot};
 use super::error::Failure;
 use super::frames::{Template, Verb, ack_id};
@@ -20,7 +20,7 @@ use super::tally::Tally;
 const WINDOWS_KEPT: u64 = 4;
 
 /// What the connections share.
-struct Trips {
+pub(crate) struct Trips {
     tally: Rc<Tally>,
     payload: Payload,
     template: RefCell<Template>,
@@ -33,7 +33,7 @@ struct Trips {
 }
 
 /// One connection's.
-struct Trip {
+pub(crate) struct Trip {
     shared: Rc<Trips>,
     number: u64,
     /// How many were sent.
@@ -45,50 +45,62 @@ struct Trip {
     attachment: Option<Option<u64>>,
 }
 
+/// Over WebSocket.
 pub(crate) async fn run(run: &Rc<Run>, verb: Verb) -> Measured {
-    let options = &run.options;
-    let payload = Payload::new(options.size as usize);
-    let namespace = run.target.namespace();
-    let shared = Rc::new(Trips {
-        tally: run.tally.clone(),
-        template: RefCell::new(Template::frames(verb, namespace, &payload, options.binary, MASK)),
-        expected: Expected::new(verb, namespace, options.binary),
-        payload,
-        is_ack: verb == Verb::Ack,
-        window: options.window(),
-        schedule: Cell::default(),
-        connections: Cell::default(),
-    });
+    let template =
+        |payload: &Payload| Template::frames(verb, run.target.namespace(), payload, run.options.binary, MASK);
+    let shared = Trips::new(run, verb, template);
     let mut slots: Vec<Rc<Slot>> = Vec::new();
-    run.open_all(
-        async |_, client, _| Ok(client),
-        |client, number| {
-            let slot = Rc::new(Slot::default());
-            slots.push(slot.clone());
-            run.tally.connected();
-            spawn_local(Driver::new(client, Trip::new(shared.clone(), number), slot));
-        },
-    )
+    let open = async |run: Rc<Run>, _| Client::open(&run.target).await;
+    run.open_all(open, |client, number| {
+        let slot = Rc::new(Slot::default());
+        slots.push(slot.clone());
+        spawn_local(Driver::new(client, Trip::new(shared.clone(), number), slot));
+    })
     .await;
-    let connections = slots.len() as u64;
-    shared.connections.set(connections);
-    run.settle().await;
-    let measured = run
-        .measure(|| match options.rate {
-            Some(rate) if connections > 0 => {
+    shared.measure(run, slots).await
+}
+
+impl Trips {
+    pub(crate) fn new(run: &Run, verb: Verb, template: impl FnOnce(&Payload) -> Template) -> Rc<Trips> {
+        let payload = Payload::new(run.options.size as usize);
+        Rc::new(Trips {
+            tally: run.tally.clone(),
+            template: RefCell::new(template(&payload)),
+            expected: Expected::new(verb, run.target.namespace(), run.options.binary),
+            payload,
+            is_ack: verb == Verb::Ack,
+            window: run.options.window(),
+            schedule: Cell::default(),
+            connections: Cell::default(),
+        })
+    }
+
+    /// Lets the connections begin, and measures.
+    pub(crate) async fn measure(&self, run: &Run, slots: Vec<Rc<Slot>>) -> Measured {
+        let connections = slots.len() as u64;
+        if connections == 0 {
+            return Measured::default();
+        }
+        self.connections.set(connections);
+        run.settle().await;
+        let begin = || match run.options.rate {
+            Some(rate) => {
                 let schedule = Schedule::new(run.tally.now(), rate);
-                shared.schedule.set(Some(schedule));
+                self.schedule.set(Some(schedule));
                 let release = move |operation| slots[(operation % connections) as usize].release();
                 spawn_local(pace(run.tally.clone(), schedule, release));
             }
-            _ => slots.iter().for_each(|slot| slot.wake()),
-        })
-        .await;
-    Measured { connections, ..measured }
+            None => slots.iter().for_each(|slot| slot.wake()),
+        };
+        let measured = run.measure(begin).await;
+        Measured { connections, ..measured }
+    }
 }
 
 impl Trip {
-    fn new(shared: Rc<Trips>, number: u64) -> Trip {
+    pub(crate) fn new(shared: Rc<Trips>, number: u64) -> Trip {
+        shared.tally.connected();
         let kept = if shared.window == u64::MAX { 0 } else { (shared.window * WINDOWS_KEPT).next_power_of_two() };
         Trip {
             shared,

@@ -25,6 +25,10 @@ impl Default for Config {
 ///
 /// Every message is compressed by itself (`server_no_context_takeover` and `client_no_context_takeover`): a connection
 /// keeps no state of the compressor between messages, and one compressed frame serves all connections with the same window.
+/// A compressed message that is on its way in holds 57 KB besides what it has come to.
+///
+/// The length of a message that holds both a secret and what a stranger has chosen tells of the secret, once compressed:
+/// send such messages as they are.
 #[cfg(feature = "deflate")]
 #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

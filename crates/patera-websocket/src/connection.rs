@@ -154,6 +154,32 @@ impl Connection {
     }
 
     /// The same with what the handshake agreed on. Before the first byte of the peer is handed over.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[cfg(feature = "deflate")] {
+    /// use patera_websocket::{
+    ///     AcceptOptions, Config, Connection, DeflateConfig, Opcode, Role, accept, deflated_server_frame, server_frame,
+    /// };
+    ///
+    /// let config = DeflateConfig::default();
+    /// let mut options = AcceptOptions::default();
+    /// options.deflate = Some(config);
+    /// # let request = http::Request::get("/").header("Upgrade", "websocket").header("Connection", "Upgrade")
+    /// #     .header("Sec-WebSocket-Version", "13").header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+    /// #     .header("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits").body(()).unwrap();
+    /// let accepted = accept(&request, &options)?;                   // its response has the answer to the client's offer
+    /// let connection = Connection::new(Role::Server, Config::default()).with_extensions(&accepted.extensions);
+    ///
+    /// let text = "la ".repeat(1000);
+    /// let deflated = connection
+    ///     .deflate()
+    ///     .and_then(|agreed| deflated_server_frame(Opcode::Text, text.as_bytes(), agreed.window_bits(Role::Server), &config));
+    /// let frame = deflated.unwrap_or_else(|| server_frame(Opcode::Text, text.as_bytes()));
+    /// assert!(frame.len() < 50);
+    /// # }
+    /// # Ok::<(), patera_websocket::Refusal>(())
+    /// ```
     pub fn with_extensions(self, extensions: &Extensions) -> Connection {
         #[cfg(feature = "deflate")]
         return Connection { deflate: extensions.deflate, ..self };

@@ -21,6 +21,9 @@
 //! # Ok::<(), patera_websocket::Error>(())
 //! ```
 //!
+//! Features, none of them on by default: `tokio`, a WebSocket over any `AsyncRead + AsyncWrite`; `deflate`, compressed messages
+//! (permessage-deflate, RFC 7692).
+//!
 //! | file | what |
 //! |---|---|
 //! | [`connection`](Connection) | bytes to messages, pings, the closing handshake: the machine that joins the rest |
@@ -28,7 +31,7 @@
 //! | [`frame`](encode), `header` | writing frames, reading their headers |
 //! | `mask`, `utf8`, `assembler`, `control` | payloads: unmasked, checked, joined |
 //! | [`close`](CloseCode) | close codes and close frames |
-//! | `deflate`, `inflate` | with the feature `deflate`: compressed messages (RFC 7692), see [`DeflateConfig`] |
+//! | `deflate`, `inflate` | with the feature `deflate`: compressed messages |
 //! | `handshake` | the HTTP request and response before all that: [`accept`], [`client_request`], [`verify_response`] |
 //! | `stream` | with the feature `tokio`: a WebSocket over any `AsyncRead + AsyncWrite` |
 #![forbid(unsafe_code)]

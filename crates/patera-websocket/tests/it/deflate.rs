@@ -402,6 +402,27 @@ proptest! {
     }
 
     #[test]
+    fn any_offer_is_answered_or_ignored(
+        offers in prop::collection::vec(
+            prop_oneof!["[ -~\\t]{0,40}", "permessage-deflate(; ?(server|client)_(max_window_bits(=\"?[0-9]{1,2}\"?)?|no_context_takeover)){0,4}"],
+            0..5,
+        ),
+    ) {
+        let mut request = client_request(&"ws://x/".parse().unwrap(), KEY, &[]).unwrap();
+        request.headers_mut().insert("sec-websocket-extensions", offers.join(",").parse().unwrap());
+        let mut options = AcceptOptions::default();
+        options.deflate = Some(DeflateConfig::default());
+        let accepted = accept(&request, &options).unwrap();
+        let response = accepted.response();
+        prop_assert_eq!(accepted.extensions.deflate.is_some(), response.headers().contains_key("sec-websocket-extensions"));
+        if let Some(agreed) = accepted.extensions.deflate {
+            prop_assert!((9..=15).contains(&agreed.window_bits(Role::Server)));
+            let verified = verify_response_with_deflate(&response, KEY, &[], &DeflateConfig::default()).unwrap();
+            prop_assert_eq!(verified.extensions.deflate.unwrap().window_bits(Role::Server), agreed.window_bits(Role::Server));
+        }
+    }
+
+    #[test]
     fn random_bytes_give_the_same_however_they_are_cut(payload in prop::collection::vec(any::<u8>(), 0..200), piece in 1usize..20) {
         let bytes = compressed(TEXT, &payload).bytes();
         let whole = run_on(server(Config::default()), &[&bytes]);

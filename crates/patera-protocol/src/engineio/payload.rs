@@ -128,34 +128,34 @@ impl Encoder {
 
     /// Appends a packet that is already text, with its type digit: `4hello`.
     pub fn push_text(&mut self, packet: &[u8]) {
-        if let Some(parts) = self.begin_packet() {
-            parts.push_text(packet);
-        } else {
-            self.body.extend_from_slice(packet);
+        if let Some(v3) = &mut self.v3 {
+            return v3.parts.push_text(packet);
         }
+        self.separate();
+        self.body.extend_from_slice(packet);
     }
 
     /// Appends a binary message: `b` and base64, or as the format has it.
     pub fn push_binary(&mut self, data: &[u8]) {
-        if let Some(parts) = self.begin_packet() {
-            parts.push(&Packet::Message(Message::Binary(data)));
-        } else {
-            encode_base64(data, &mut self.body);
+        if let Some(v3) = &mut self.v3 {
+            return v3.parts.push(&Packet::Message(Message::Binary(data)));
         }
+        self.separate();
+        encode_base64(data, &mut self.body);
     }
 
     /// Appends a packet.
     pub fn push(&mut self, packet: &Packet<'_>) {
-        if let Some(parts) = self.begin_packet() {
-            parts.push(packet);
-        } else {
-            packet.encode_text(&mut self.body);
+        if let Some(v3) = &mut self.v3 {
+            return v3.parts.push(packet);
         }
+        self.separate();
+        packet.encode_text(&mut self.body);
     }
 
     /// Whether there is no packet in it yet.
     pub fn is_empty(&self) -> bool {
-        !self.any
+        self.v3.as_ref().map_or(!self.any, |v3| v3.parts.is_empty())
     }
 
     /// The length of the body so far, in bytes; in revision 3 that of the packets, without their lengths.
@@ -174,26 +174,20 @@ impl Encoder {
 
     /// The body. An empty one is no valid payload: send a noop instead.
     pub fn finish(self) -> Vec<u8> {
-        match self.v3.map(|v3| *v3) {
-            None => self.body,
-            Some(V3 { parts, jsonp: None }) => parts.finish(),
-            Some(V3 { parts, jsonp: Some(index) }) => jsonp::encode_call(index, &parts.finish()),
+        let Some(v3) = self.v3 else { return self.body };
+        let V3 { parts, jsonp } = *v3;
+        let body = parts.finish();
+        match jsonp {
+            Some(index) => jsonp::encode_call(index, &body),
+            None => body,
         }
     }
 
-    /// Where the packet goes in revision 3; in revision 4 it goes into the body, behind a separator if need be.
-    #[inline]
-    fn begin_packet(&mut self) -> Option<&mut Parts> {
-        let begun = std::mem::replace(&mut self.any, true);
-        match &mut self.v3 {
-            Some(v3) => Some(&mut v3.parts),
-            None => {
-                if begun {
-                    self.body.push(SEPARATOR);
-                }
-                None
-            }
+    fn separate(&mut self) {
+        if self.any {
+            self.body.push(SEPARATOR);
         }
+        self.any = true;
     }
 }
 

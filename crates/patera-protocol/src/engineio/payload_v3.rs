@@ -218,7 +218,8 @@ fn utf16_units(byte: u8) -> usize {
     }
 }
 
-/// The packets of a body that is to be sent, until it is known whether one of them is binary.
+/// The packets of a body that is to be sent, until it is known whether one of them is binary. Most bodies are of revision 4,
+/// so the functions that those do not need are marked cold.
 #[derive(Debug)]
 pub(super) struct Parts {
     base64: bool,
@@ -233,11 +234,13 @@ impl Parts {
         Parts { base64, any_binary: false, data: Vec::new(), ends: Vec::new() }
     }
 
+    #[cold]
     pub(super) fn push_text(&mut self, packet: &[u8]) {
         self.data.extend_from_slice(packet);
         self.ends.push((self.data.len(), false));
     }
 
+    #[cold]
     pub(super) fn push(&mut self, packet: &Packet<'_>) {
         let binary = match packet {
             Packet::Message(Message::Binary(bytes)) if !self.base64 => {
@@ -259,11 +262,16 @@ impl Parts {
         self.data.len()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
     /// Whether the body will be bytes.
     pub(super) fn is_binary(&self) -> bool {
         self.any_binary
     }
 
+    #[cold]
     pub(super) fn finish(self) -> Vec<u8> {
         let mut body = Vec::with_capacity(self.data.len() + self.ends.len() * 4);
         let mut start = 0;

@@ -303,27 +303,27 @@ mod tests {
 
     #[test]
     fn numbers_are_written_through_the_mask() {
-        check(Verb::Echo, "/", false, &[r#"42["echo","HAAAAADAAAk"]"#, r#"42["echo","hubDAAEAAAk"]"#]);
-        check(Verb::Ack, "/", false, &[r#"42100007["ack","HAAAAADAAAk"]"#, r#"42100065["ack","hubDAAEAAAk"]"#]);
-        check(Verb::Pub, "/a", false, &[r#"42/a,["pub","HAAAAADAAAk"]"#, r#"42/a,["pub","hubDAAEAAAk"]"#]);
+        check(Verb::Echo, "/", false, &[r#"42["echo","HAAAAADAAAk"]"#, r#"42["echo","hvbDAAEAAAk"]"#]);
+        check(Verb::Ack, "/", false, &[r#"42100007["ack","HAAAAADAAAk"]"#, r#"42100065["ack","hvbDAAEAAAk"]"#]);
+        check(Verb::Pub, "/a", false, &[r#"42/a,["pub","HAAAAADAAAk"]"#, r#"42/a,["pub","hvbDAAEAAAk"]"#]);
         check(
             Verb::Room,
             "/",
             false,
-            &[r#"42["room","r00009","HAAAAADAAAk"]"#, r#"42["room","r00012","hubDAAEAAAk"]"#],
+            &[r#"42["room","r00009","HAAAAADAAAk"]"#, r#"42["room","r00012","hvbDAAEAAAk"]"#],
         );
     }
 
     #[test]
     fn attachments_follow() {
         let text = r#"451-["echo",{"_placeholder":true,"num":0}]"#;
-        check(Verb::Echo, "/", true, &[text, "bHAAAAADAAAk", text, "bhubDAAEAAAk"]);
+        check(Verb::Echo, "/", true, &[text, "bHAAAAADAAAk", text, "bhvbDAAEAAAk"]);
         let first = r#"451-/a,100007["ack",{"_placeholder":true,"num":0}]"#;
         let second = r#"451-/a,100065["ack",{"_placeholder":true,"num":0}]"#;
-        check(Verb::Ack, "/a", true, &[first, "bHAAAAADAAAk", second, "bhubDAAEAAAk"]);
+        check(Verb::Ack, "/a", true, &[first, "bHAAAAADAAAk", second, "bhvbDAAEAAAk"]);
         let first = r#"451-["room","r00009",{"_placeholder":true,"num":0}]"#;
         let second = r#"451-["room","r00012",{"_placeholder":true,"num":0}]"#;
-        check(Verb::Room, "/", true, &[first, "bHAAAAADAAAk", second, "bhubDAAEAAAk"]);
+        check(Verb::Room, "/", true, &[first, "bHAAAAADAAAk", second, "bhvbDAAEAAAk"]);
     }
 
     #[test]

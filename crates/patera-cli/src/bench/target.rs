@@ -43,7 +43,9 @@ impl Target {
             // Servers listen on IPv4 more often.
             .min_by_key(SocketAddr::is_ipv6)
             .ok_or_else(|| format!("{host} has no address"))?;
-        let base = format!("http://{host}:{port}/{}/", options.path.trim_matches('/')).replace("///", "/");
+        let path = options.path.trim_matches('/');
+        let slash = if path.is_empty() { "" } else { "/" };
+        let base = format!("http://{host}:{port}/{path}{slash}");
         base.parse::<Uri>().map_err(|error| format!("{} is no path: {error}", options.path))?;
         let is_loopback = matches!(address.ip(), IpAddr::V4(ip) if ip.is_loopback());
         Ok(Target {

@@ -9,6 +9,7 @@ mod command;
 mod conformance;
 mod graph;
 mod hostile;
+mod instructions;
 mod setup;
 mod test;
 mod workspace;
@@ -37,6 +38,8 @@ enum Command {
     Hostile(hostile::Options),
     /// Measure Patera beside its peers, and write docs/performance.md's tables and plots.
     Bench(bench::Options),
+    /// Count the instructions of the hot paths, and hold them against their budget.
+    Instructions(instructions::Options),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Conformance(options) => conformance::run_command(&options),
         Command::Hostile(options) => hostile::run_command(&options),
         Command::Bench(options) => bench::run_command(&options),
+        Command::Instructions(options) => instructions::run_command(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

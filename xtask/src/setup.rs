@@ -1,6 +1,6 @@
 //! `cargo xtask setup`: installs what the tests need, and does nothing where it is there already.
 //!
-//! Three things, each from a lock: Debian packages (Chromium; only as root), npm packages by `package-lock.json`, a Python
+//! Three things, each from a lock: Debian packages (Chromium, valgrind; only as root), npm packages by `package-lock.json`, a Python
 //! environment by the hashes of `requirements.txt`. Rust, Node and Python themselves must be there.
 
 use std::{
@@ -61,6 +61,9 @@ fn debian_packages() -> Outcome {
     let mut missing = Vec::new();
     if chromium().is_none() {
         missing.push("chromium");
+    }
+    if !is_on_path("valgrind") {
+        missing.push("valgrind");
     }
     if !python_can("import venv, ensurepip") {
         missing.push("python3-venv");

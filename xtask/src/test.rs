@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use crate::{
     command::{Outcome, Program},
-    conformance, hostile, setup,
+    conformance, hostile, instructions, setup,
     workspace::Workspace,
 };
 
@@ -33,6 +33,8 @@ enum Part {
     Edges,
     /// Unit, integration and documentation tests.
     Tests,
+    /// The hot paths take no more instructions than their budget.
+    Instructions,
     /// Every program and example builds.
     Examples,
     /// The hostile inputs of the set `base`: the server survives each of them.
@@ -80,6 +82,7 @@ fn run_part(part: Part) -> Outcome<Option<String>> {
         }
         Part::Edges => cargo(&["test", "--quiet", "--package", "xtask", "graph::"]).run()?,
         Part::Tests => cargo(&["test", "--workspace", "--all-features"]).run()?,
+        Part::Instructions => instructions::run_command(&instructions::Options { update: false })?,
         Part::Examples => cargo(&["build", "--workspace", "--all-features", "--bins", "--examples"]).run()?,
         Part::Hostile => hostile::run_all(&Workspace::load()?)?,
         Part::Conformance => return conformance::run_all(&Workspace::load()?).map(Some),

@@ -1,6 +1,7 @@
 //! The server's public API, driven over real connections on port 0 by other people's WebSocket client and by raw HTTP.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod allocations;
 mod bounds;
 mod closing;
 mod connecting;

@@ -23,11 +23,11 @@ impl Arrival {
     }
 }
 
-/// The numbers that came, from 0 on. Without gaps it is two words.
+/// The numbers that came, from 0 on. Without gaps it owns no memory.
 #[derive(Default)]
 pub(crate) struct Order {
     next: u64,
-    missing: Option<Box<BTreeSet<u64>>>,
+    missing: BTreeSet<u64>,
 }
 
 impl Order {
@@ -38,21 +38,15 @@ impl Order {
             return Arrival::InOrder;
         }
         if number > self.next {
-            let missing = self.missing.get_or_insert_default();
             let first = self.next.max(number.saturating_sub(MISSING_MAX as u64));
-            missing.extend(first..number);
-            while missing.len() > MISSING_MAX {
-                missing.pop_first();
+            self.missing.extend(first..number);
+            while self.missing.len() > MISSING_MAX {
+                self.missing.pop_first();
             }
             self.next = number + 1;
             return Arrival::InOrder;
         }
-        let Some(missing) = &mut self.missing else { return Arrival::Double };
-        let arrival = if missing.remove(&number) { Arrival::Late } else { Arrival::Double };
-        if missing.is_empty() {
-            self.missing = None;
-        }
-        arrival
+        if self.missing.remove(&number) { Arrival::Late } else { Arrival::Double }
     }
 
     /// One more than the highest number that came.
@@ -62,12 +56,12 @@ impl Order {
 
     /// The lowest number that did not come.
     pub(crate) fn oldest(&self) -> u64 {
-        self.missing.as_deref().and_then(BTreeSet::first).copied().unwrap_or(self.next)
+        self.missing.first().copied().unwrap_or(self.next)
     }
 
     /// The numbers below `end` that did not come.
     pub(crate) fn outstanding(&self, end: u64) -> impl Iterator<Item = u64> {
-        self.missing.as_deref().into_iter().flatten().copied().chain(self.next..end)
+        self.missing.iter().copied().chain(self.next..end)
     }
 }
 
@@ -99,6 +93,6 @@ mod tests {
         let mut order = Order::default();
         order.receive(u64::MAX / 2);
         order.receive(u64::MAX / 2 + 10);
-        assert_eq!(order.missing.as_ref().map(|missing| missing.len()), Some(MISSING_MAX));
+        assert_eq!(order.missing.len(), MISSING_MAX);
     }
 }

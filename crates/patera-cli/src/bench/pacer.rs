@@ -1,6 +1,5 @@
 //! The clock of the open loop: operations are due at even intervals, whatever the server does.
 
-use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -30,22 +29,20 @@ impl Schedule {
 }
 
 /// Calls `release` with each operation's number when it is due, until the run is over.
-pub(crate) fn pace(tally: Rc<Tally>, schedule: Schedule, mut release: impl FnMut(u64)) -> impl Future<Output = ()> {
-    async move {
-        let timer = Timer::new();
-        let mut next = 0;
-        while tally.is_running() {
-            let now = tally.now();
-            let mut burst = 0;
-            while schedule.due(next) <= now && burst < BURST_MAX {
-                release(next);
-                next += 1;
-                burst += 1;
-            }
-            match schedule.due(next).checked_sub(now).filter(|missing| *missing > 0) {
-                Some(missing) => timer.sleep(Duration::from_nanos(missing)).await,
-                None => tokio::task::yield_now().await,
-            }
+pub(crate) async fn pace(tally: Rc<Tally>, schedule: Schedule, mut release: impl FnMut(u64)) {
+    let timer = Timer::new();
+    let mut next = 0;
+    while tally.is_running() {
+        let now = tally.now();
+        let mut burst = 0;
+        while schedule.due(next) <= now && burst < BURST_MAX {
+            release(next);
+            next += 1;
+            burst += 1;
+        }
+        match schedule.due(next).checked_sub(now).filter(|missing| *missing > 0) {
+            Some(missing) => timer.sleep(Duration::from_nanos(missing)).await,
+            None => tokio::task::yield_now().await,
         }
     }
 }
@@ -81,9 +78,8 @@ impl Timer {
             return tokio::time::sleep(duration).await;
         }
         while let Ok(mut ready) = descriptor.readable().await {
-            let read = ready.try_io(|descriptor| {
-                Ok(rustix::io::read(descriptor.get_ref(), &mut [0; 8]).map_err(std::io::Error::from)?)
-            });
+            let read = ready
+                .try_io(|descriptor| rustix::io::read(descriptor.get_ref(), &mut [0; 8]).map_err(std::io::Error::from));
             if read.is_ok() {
                 return;
             }

@@ -86,7 +86,7 @@ impl Scenario {
         line.extend(self.arguments.iter().map(|&word| word.to_owned()));
         match self.length {
             Length::Seconds(seconds) => {
-                let seconds = if quick { 1 } else { seconds };
+                let seconds = if quick { seconds.div_ceil(2) } else { seconds };
                 line.extend(["--duration".to_owned(), seconds.to_string()]);
             }
             Length::Operations(operations) => {
@@ -179,7 +179,7 @@ pub(crate) const TABLE: &[Scenario] = &[
         name: "connect",
         title: "connect (WebSocket, to Socket.IO CONNECT)",
         command: "connect",
-        length: Length::Operations(4000),
+        length: Length::Operations(8000),
         target: Target::Times(2.0, Kind::Floor),
         ..Scenario::BASE
     },

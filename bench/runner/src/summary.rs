@@ -39,12 +39,6 @@ pub(crate) fn figure(metric: Metric, report: &Value) -> Option<f64> {
     }
 }
 
-/// The server's CPU time in microseconds per second of the measured window.
-pub(crate) fn cpu_per_second(report: &Value) -> Option<f64> {
-    let seconds = report["seconds"].as_f64().filter(|&seconds| seconds > 0.0)?;
-    Some(report["server"]["cpu_us"].as_f64()? / seconds)
-}
-
 impl Figures {
     /// What `read` finds in each report.
     pub(crate) fn new(record: &Record, read: impl Fn(&Value) -> Option<f64>) -> Self {

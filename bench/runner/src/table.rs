@@ -67,7 +67,7 @@ pub(crate) fn rates(record: &Record) -> String {
     table.to_string()
 }
 
-/// Idle connections: memory, and CPU time with heartbeats on.
+/// Idle connections: memory, and the CPU time of a heartbeat.
 pub(crate) fn idle(record: &Record) -> String {
     let mut table = Table::new(&["", "Node", "socketioxide", "floor", "Patera"]);
     for scenario in TABLE.iter().filter(|scenario| scenario.metric == Metric::BytesPerConnection) {
@@ -75,14 +75,12 @@ pub(crate) fn idle(record: &Record) -> String {
         let mut cells = vec![scenario.title.to_owned()];
         cells.extend(cells_of(&bytes, scenario, ""));
         table.row(cells);
-        let cpu = Figures::new(record, summary::cpu_per_second);
-        let seconds = f64::from(record.settings.idle_ping_interval_ms) / 1000.0;
-        let heartbeats = f64::from(scenario.connections) / seconds;
-        let mut cells = vec![format!("CPU per second, {} heartbeats per second", thousands(heartbeats))];
-        cells.extend(Kind::ALL.map(|kind| match cpu.median(scenario.name, "", kind) {
-            Some(_) if kind == Kind::Floor => "has none".to_owned(),
-            Some(cpu) => time(cpu),
-            None => MISSING.to_owned(),
+        let heartbeat = Figures::new(record, |report| summary::figure(Metric::CpuPerOperation, report));
+        let mut cells = vec!["CPU per heartbeat of one connection".to_owned()];
+        cells.extend(Kind::ALL.map(|kind| {
+            let median = heartbeat.median(scenario.name, "", kind);
+            let none = if kind == Kind::Floor { "has none" } else { MISSING };
+            median.map_or(none.to_owned(), |figure| with_unit(figure, Metric::CpuPerOperation))
         }));
         table.row(cells);
     }

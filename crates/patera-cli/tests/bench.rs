@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::process::{Command, Output};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use patera::{Config, Io, Reply, Socket, Value};
 use serde_json::Value as Json;
@@ -75,6 +75,11 @@ fn idle_connections_answer_heartbeats() {
     // Ten or so for each.
     let heartbeats = report["operations"].as_u64().unwrap();
     assert!((20..=110).contains(&heartbeats), "{report}");
+    // They are no operations of other scenarios.
+    let (report, code) = server.run("storm -c 10 --json");
+    assert_eq!((report["operations"].as_u64(), code), (Some(10), Some(0)), "{report}");
+    let (report, code) = server.run("connect -c 4 -n 500 --json");
+    assert_eq!((report["operations"].as_u64(), code), (Some(500), Some(0)), "{report}");
 }
 
 #[test]
@@ -210,6 +215,46 @@ fn refused_connections_are_errors() {
     let (report, code) = server.bench("polling -c 3 --path /elsewhere/");
     assert_eq!(code, Some(1), "{report}");
     assert_eq!(report["errors"]["answered 404"], 3, "{report}");
+}
+
+#[test]
+fn server_that_is_not_there_is_an_error() {
+    // Bound, not listening: whoever connects is refused, and nobody else takes the port.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    for scenario in ["echo", "connect", "churn", "storm", "polling", "broadcast"] {
+        let mut command = bench();
+        command.args([scenario, &format!("http://{address}"), "-c", "3", "-n", "10", "--timeout", "300ms", "--json"]);
+        let (report, code) = read(&command.output().unwrap());
+        assert_eq!(code, Some(1), "{scenario}: {report}");
+        assert!(report["errors"]["cannot connect: connection refused"].as_u64().unwrap() >= 3, "{scenario}: {report}");
+        assert_eq!((&report["lost"], &report["operations"]), (&Json::from(0), &Json::from(0)), "{scenario}: {report}");
+    }
+}
+
+#[test]
+fn open_loop_counts_from_when_an_operation_was_due() {
+    let server = Server::new(Config::default());
+    let stall = std::sync::Arc::new(Mutex::new((0, Instant::now())));
+    // Once, everything takes 400 ms. In the closed loop that would be one slow operation among hundreds.
+    server.io.on("echo", async move |socket: Socket, x: Value| {
+        let until = {
+            let mut stall = stall.lock().unwrap();
+            stall.0 += 1;
+            if stall.0 == 20 {
+                stall.1 = Instant::now() + Duration::from_millis(400);
+            }
+            stall.1
+        };
+        tokio::time::sleep_until(until.into()).await;
+        socket.emit("echo", x);
+    });
+    let (report, code) = server.run("echo -c 1 --window 1 --rate 200 -d 1s --warmup 0 --json");
+    assert_eq!(code, Some(0), "{report}");
+    // 200 were due, 80 of them meanwhile.
+    assert!(report["operations"].as_u64().unwrap() > 100, "{report}");
+    assert!(report["latency_us"]["p90"].as_f64().unwrap() > 100_000.0, "{report}");
 }
 
 #[test]

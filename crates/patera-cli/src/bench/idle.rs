@@ -13,14 +13,17 @@ use super::run::{Measured, Run};
 use super::tally::Tally;
 
 /// Ignores all that comes.
-pub(crate) struct Idle(Rc<Tally>);
+pub(crate) struct Idle {
+    tally: Rc<Tally>,
+    counts_heartbeats: bool,
+}
 
 pub(crate) async fn run(run: &Rc<Run>) -> Measured {
     let mut connections = 0;
     let open = async |run: Rc<Run>, _| Client::open(&run.target).await;
     run.open_all(open, |client, number| {
         connections = number + 1;
-        spawn_local(Driver::new(client, Idle::new(run.tally.clone()), Rc::new(Slot::default())));
+        spawn_local(Driver::new(client, Idle::counting_heartbeats(run.tally.clone()), Rc::new(Slot::default())));
     })
     .await;
     if connections == 0 {
@@ -32,9 +35,15 @@ pub(crate) async fn run(run: &Rc<Run>) -> Measured {
 }
 
 impl Idle {
+    /// Answers heartbeats; that is all.
     pub(crate) fn new(tally: Rc<Tally>) -> Idle {
         tally.connected();
-        Idle(tally)
+        Idle { tally, counts_heartbeats: false }
+    }
+
+    /// Each heartbeat is an operation.
+    fn counting_heartbeats(tally: Rc<Tally>) -> Idle {
+        Idle { counts_heartbeats: true, ..Idle::new(tally) }
     }
 }
 
@@ -46,10 +55,12 @@ impl Script for Idle {
     fn send(&mut self, _: &Cell<u64>, _: &mut Vec<u8>) {}
 
     fn heartbeats(&mut self, count: u64) {
-        (0..count).for_each(|_| self.0.count());
+        if self.counts_heartbeats {
+            (0..count).for_each(|_| self.tally.count());
+        }
     }
 
     fn end(&mut self, failure: &Failure) {
-        self.0.disconnected(failure);
+        self.tally.disconnected(failure);
     }
 }

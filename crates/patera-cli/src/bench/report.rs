@@ -63,13 +63,14 @@ impl Report {
     pub(crate) fn new(run: &Run, measured: &Measured) -> Report {
         let tally = &run.tally;
         let operations = tally.operations();
-        let per_operation = |microseconds: f64| (operations > 0).then(|| microseconds / operations as f64);
+        let per_operation = |microseconds: f64| (operations > 0).then(|| rounded(microseconds / operations as f64));
         let per_connection = |before: u64, connected: u64| {
-            (measured.connections > 0).then(|| (connected as f64 - before as f64) / measured.connections as f64)
+            (measured.connections > 0)
+                .then(|| rounded((connected as f64 - before as f64) / measured.connections as f64))
         };
         let server = run.process.map(|process| Server {
             pid: process.pid(),
-            cpu_us: measured.server_cpu_us,
+            cpu_us: measured.server_cpu_us.map(rounded),
             cpu_us_per_operation: measured.server_cpu_us.and_then(per_operation),
             rss_before_bytes: run.rss_before,
             rss_connected_bytes: measured.rss_connected,
@@ -88,14 +89,14 @@ impl Report {
             connections: measured.connections,
             operations,
             seconds: measured.seconds,
-            rate: if measured.seconds > 0.0 { operations as f64 / measured.seconds } else { 0.0 },
+            rate: if measured.seconds > 0.0 { rounded(operations as f64 / measured.seconds) } else { 0.0 },
             latency_us: Latency::new(&tally.latency()),
             lost: tally.lost(),
             duplicated: tally.doubled(),
             reordered: tally.reordered(),
             errors: tally.errors(),
             generator: Generator {
-                cpu_us: measured.generator_cpu_us,
+                cpu_us: rounded(measured.generator_cpu_us),
                 cpu_us_per_operation: per_operation(measured.generator_cpu_us),
             },
             server,
@@ -121,7 +122,7 @@ impl Latency {
         let at = |quantile| nanoseconds.value_at_quantile(quantile) as f64 / 1e3;
         Latency {
             min: nanoseconds.min() as f64 / 1e3,
-            mean: nanoseconds.mean() / 1e3,
+            mean: rounded(nanoseconds.mean() / 1e3),
             p50: at(0.5),
             p90: at(0.9),
             p99: at(0.99),
@@ -168,6 +169,11 @@ impl Display for Report {
         }
         Ok(())
     }
+}
+
+/// To three decimals: there is no more in it.
+fn rounded(number: f64) -> f64 {
+    (number * 1e3).round() / 1e3
 }
 
 /// `1234567` → `1,234,567`.

@@ -4,10 +4,10 @@
 //! timer, feeds `handle_*`, drains `poll_*` and passes `now` in. So the same code serves a server and a client, any
 //! runtime, and tests with virtual time.
 //!
-//! - [`engineio`]: Engine.IO 4, and 3 for older clients. What is on a transport (packets, polling payloads), the handshake, the heartbeat, the
-//!   upgrade from long-polling to WebSocket, and [`engineio::Session`], which joins them.
-//! - [`socketio`]: Socket.IO 5, and 4 for older clients. What is inside an Engine.IO message (namespaces, events, acknowledgements, binary
-//!   attachments), and [`socketio::Connection`], which keeps the state of one connection.
+//! - [`engineio`]: Engine.IO 4, and 3 for older clients. What is on a transport (packets, polling payloads), the
+//!   handshake, the heartbeat, the upgrade from long-polling to WebSocket, and [`engineio::Session`], which joins them.
+//! - [`socketio`]: Socket.IO 5, and 4 for older clients. What is inside an Engine.IO message (namespaces, events,
+//!   acknowledgements, binary attachments), and [`socketio::Connection`], which keeps the state of one connection.
 //!
 //! ```
 //! use std::{sync::Arc, time::Instant};

@@ -1,5 +1,5 @@
-//! Who pings when, and when the peer counts as gone. EIO 4 "Heartbeat", EIO 3 "Timeouts". It knows nothing of transports, so that no
-//! change of transport can lose its timer.
+//! Who pings when, and when the peer counts as gone. EIO 4 "Heartbeat", EIO 3 "Timeouts". It knows nothing of
+//! transports, so that no change of transport can lose its timer.
 
 use std::time::{Duration, Instant};
 

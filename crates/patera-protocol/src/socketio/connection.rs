@@ -12,7 +12,7 @@ use super::{
     error::{ConnectError, Error, Limit},
     json,
     namespaces::{Namespaces, Slot, Status},
-    packet::{Header, Kind},
+    packet::{self, Header, Kind},
     placeholder,
     revision::{Revision, query_to_object},
 };
@@ -263,14 +263,14 @@ impl Connection {
         match header.kind {
             Kind::Event | Kind::Ack => self.handle_data(header, now),
             Kind::Disconnect => self.handle_disconnect(header),
-            Kind::Connect if self.role == Role::Server => self.handle_connect(header),
+            Kind::Connect if self.role == Role::Server => self.handle_connect(header, text),
             Kind::Connect => self.handle_connected(header),
             Kind::ConnectError if self.role == Role::Client => self.handle_connect_error(header),
             Kind::ConnectError => Err(Error::WrongDirection),
         }
     }
 
-    fn handle_connect<'a>(&'a mut self, header: Header<'a>) -> Result<Option<Incoming<'a>>, Error> {
+    fn handle_connect<'a>(&'a mut self, header: Header<'a>, text: &str) -> Result<Option<Incoming<'a>>, Error> {
         let namespace = header.namespace;
         match self.namespaces.find(namespace) {
             Some((_, Status::Connecting | Status::Reconnecting | Status::Connected)) => {
@@ -285,7 +285,7 @@ impl Connection {
         let auth = match self.revision {
             // A payload means nothing there, and is passed over.
             Revision::V4 => {
-                self.auth = query_to_object(header.query);
+                self.auth = query_to_object(packet::query(text));
                 self.auth.as_deref()
             }
             Revision::V5 => auth,

@@ -48,3 +48,28 @@ fn check(options: &Options, max: u64) -> Result<(), String> {
         options.connections
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn each_connection_is_a_file_or_two() {
+        let fits = |scenario: &str, max: u64, expected: bool| {
+            let options = Command::parse_from(["bench", scenario, "-c", "1000"]).options;
+            assert_eq!(check(&options, max).is_ok(), expected, "{scenario} {max}");
+        };
+        fits("echo", 1000 + OTHERS - 1, false);
+        fits("echo", 1000 + OTHERS, true);
+        fits("polling", 2000 + OTHERS - 1, false);
+        fits("polling", 2000 + OTHERS, true);
+    }
+}

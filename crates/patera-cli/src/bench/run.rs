@@ -17,9 +17,9 @@ use super::target::Target;
 /// How often the bar is drawn and a standstill looked for.
 const TICK: Duration = Duration::from_millis(100);
 /// A server that uses less than this share of a core is quiet.
-const QUIET_SHARE: f64 = 0.005;
+const QUIET_SHARE: f64 = 0.02;
 /// How long quiet is waited for.
-const QUIET_TIMEOUT: Duration = Duration::from_secs(10);
+const QUIET_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) struct Run {
     pub(crate) options: Options,

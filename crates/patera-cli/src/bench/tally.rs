@@ -210,3 +210,63 @@ impl Tally {
         self.latency.borrow().clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begun(phase: Phase, expected: u64, operations_max: Option<u64>) -> Tally {
+        let tally = Tally::new(operations_max);
+        tally.set_phase(phase);
+        tally.expect(expected);
+        tally
+    }
+
+    #[test]
+    fn only_what_ends_while_measuring_is_measured() {
+        for (phase, operations) in [(Phase::Warmup, 0), (Phase::Measuring, 1), (Phase::Draining, 0)] {
+            let tally = begun(phase, 2, None);
+            tally.arrived(Arrival::InOrder, 5, 7);
+            assert_eq!((tally.operations(), tally.received(), tally.lost()), (operations, 1, 1), "{phase:?}");
+            assert_eq!(tally.latency().len(), operations, "{phase:?}");
+        }
+    }
+
+    #[test]
+    fn last_operation_ends_the_measuring() {
+        let tally = begun(Phase::Measuring, 3, Some(2));
+        for phase in [Phase::Measuring, Phase::Draining, Phase::Draining] {
+            tally.arrived(Arrival::InOrder, 0, 1);
+            assert_eq!(tally.phase(), phase);
+        }
+        assert_eq!((tally.operations(), tally.received(), tally.lost()), (2, 3, 0));
+    }
+
+    #[test]
+    fn double_ones_are_no_operations() {
+        let tally = begun(Phase::Measuring, 2, None);
+        for arrival in [Arrival::InOrder, Arrival::Double, Arrival::Late] {
+            tally.arrived(arrival, 0, 1);
+        }
+        assert_eq!((tally.operations(), tally.doubled(), tally.reordered(), tally.lost()), (2, 1, 1, 0));
+    }
+
+    #[test]
+    fn abandoned_ones_are_lost_but_not_waited_for() {
+        let tally = begun(Phase::Draining, 3, None);
+        tally.abandon(2);
+        assert_eq!((tally.under_way(), tally.lost()), (1, 3));
+        tally.withdraw(1);
+        assert_eq!((tally.under_way(), tally.lost()), (0, 2));
+    }
+
+    #[test]
+    fn kinds_of_errors_are_bounded() {
+        let tally = Tally::new(None);
+        for number in 0..100 {
+            tally.error(&Failure::Refused(number.to_string()));
+        }
+        let errors = tally.errors();
+        assert_eq!((errors.len(), errors["others"]), (ERROR_KINDS_MAX + 1, 100 - ERROR_KINDS_MAX as u64));
+    }
+}

@@ -8,7 +8,8 @@ use serde::Serialize;
 /// What a server must do for the scenarios.
 pub(crate) const HELP: &str = "\
 Scenarios, and what one operation is:
-  connect    a WebSocket, from TCP to the answered CONNECT; --connections of them are being opened at any time
+  connect    a WebSocket, from TCP to the answered CONNECT; --connections of them are being opened at any time,
+             and the newest 15,000 are kept
   churn      the same, then one echo, then disconnecting: one whole cycle
   storm      --connections at once, from nothing: the latency is from the start until each is connected
   idle       --connections that do nothing but answer heartbeats: one heartbeat; see the server's memory and CPU

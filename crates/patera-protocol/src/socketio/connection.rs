@@ -146,6 +146,18 @@ impl Connection {
 
     /// Server, revision 4: the client has asked for `/` by opening the session. Treat the slot as that of an
     /// [`Incoming::Connect`] for `/`: [`Connection::accept`] or [`Connection::refuse`] it. `None` if `/` is entered already.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use patera_protocol::{engineio::Version, socketio::{Connection, ConnectionConfig, encode}};
+    ///
+    /// let mut connection = Connection::server_with_revision(Version::V3.into(), Arc::new(ConnectionConfig::default()));
+    /// let root = connection.enter_root().expect("nothing is entered yet");
+    /// connection.accept(root);
+    /// let mut out = Vec::new();
+    /// encode::connect(&mut out, "/", &()).expect("nothing is always JSON");
+    /// assert_eq!(out, b"0");
+    /// ```
     pub fn enter_root(&mut self) -> Option<Slot> {
         match self.namespaces.find("/") {
             Some((_, Status::Connecting | Status::Reconnecting | Status::Connected)) => None,

@@ -128,6 +128,7 @@ pub fn args_json_base64<T: Serialize + ?Sized>(out: &mut Vec<u8>, args: &T) -> R
 ///
 /// Socket.IO 1 clients encode the text of long-polling as UTF-8 once too often, and so do not get along with other
 /// characters there. In a payload of Engine.IO 3 every packet is to be written like this; newer clients read it the same.
+/// The `4` of Engine.IO may stand in front.
 pub fn ascii(packet: &str) -> Cow<'_, str> {
     let (header, json) = packet.split_at(json_at(packet));
     if json.is_ascii() {

@@ -83,6 +83,8 @@ fn json_can_be_ascii() {
     );
     check_ascii(r#"4/a,"né""#, r#"4/a,"n\u00e9""#);
     check_ascii("2[\"\\\\é\"]", "2[\"\\\\\\u00e9\"]");
+    check_ascii(r#"42/é,["é"]"#, r#"42/é,["\u00e9"]"#);
+    check_ascii(r#"451-["é"]"#, r#"451-["\u00e9"]"#);
     // A namespace is no JSON.
     check_ascii(r#"2/é,["é"]"#, r#"2/é,["\u00e9"]"#);
     check_ascii(r#"51-/é,7["é"]"#, r#"51-/é,7["\u00e9"]"#);

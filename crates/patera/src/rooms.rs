@@ -1,7 +1,7 @@
-//! Who is connected to a namespace, and who is in which room. A socket's own room is the map of ids, not a set.
+//! Who is connected to a namespace, and who is in which room. A socket's own room is the table of ids, not a list.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher};
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -17,30 +17,71 @@ pub(crate) struct Rooms(RwLock<Index>);
 
 #[derive(Default)]
 struct Index {
+    sockets: Members,
     /// By id, which is in the socket: a pointer an entry.
-    sockets: HashTable<Arc<SocketInner>>,
-    rooms: HashMap<Arc<str>, Members>,
+    by_id: HashTable<Arc<SocketInner>>,
     hasher: RandomState,
+    rooms: HashMap<Arc<str>, Members>,
 }
 
-/// By the socket's number, which is drawn by us: no need to defend against chosen keys.
-type Members = HashMap<u64, Arc<SocketInner>, BuildHasherDefault<NumberHasher>>;
-
+/// Sockets side by side, in the order in which they came as long as nobody leaves, so that a broadcast goes through memory in
+/// order, ours and the kernel's. Each socket knows its place.
 #[derive(Default)]
-struct NumberHasher(u64);
+struct Members(Vec<Arc<SocketInner>>);
 
-impl Hasher for NumberHasher {
-    fn finish(&self) -> u64 {
-        self.0
+/// What a socket keeps of its rooms, changed under the index's lock only.
+#[derive(Default)]
+pub(crate) struct Joined {
+    /// Its place among the namespace's sockets.
+    place: usize,
+    /// The rooms it is in, and its place in each.
+    rooms: Option<Box<HashMap<Arc<str>, usize>>>,
+}
+
+impl Members {
+    /// Returns the place.
+    fn push(&mut self, socket: Arc<SocketInner>) -> usize {
+        self.0.push(socket);
+        self.0.len() - 1
     }
 
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("only numbers are hashed")
+    /// The last one moves into the place that is empty then, and is told by `moved`.
+    fn remove(&mut self, place: usize, moved: impl FnOnce(&mut Joined)) {
+        self.0.swap_remove(place);
+        if let Some(last) = self.0.get(place) {
+            moved(&mut last.rooms.lock());
+        }
+        if self.0.len() < self.0.capacity() / 4 {
+            self.0.shrink_to(self.0.len() * 2);
+        }
+    }
+}
+
+impl Joined {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.rooms.iter().flat_map(|rooms| rooms.keys())
     }
 
-    fn write_u64(&mut self, number: u64) {
-        // Fibonacci hashing: consecutive numbers fill the table's low and high bits alike.
-        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(20);
+    fn contains(&self, room: &str) -> bool {
+        self.rooms.as_ref().is_some_and(|rooms| rooms.contains_key(room))
+    }
+
+    fn len(&self) -> usize {
+        self.rooms.as_ref().map_or(0, |rooms| rooms.len())
+    }
+
+    fn insert(&mut self, room: Arc<str>, place: usize) {
+        self.rooms.get_or_insert_default().insert(room, place);
+    }
+
+    /// The place it had in the room.
+    fn remove(&mut self, room: &str) -> Option<usize> {
+        let rooms = self.rooms.as_mut()?;
+        let place = rooms.remove(room);
+        if rooms.is_empty() {
+            self.rooms = None;
+        }
+        place
     }
 }
 
@@ -53,21 +94,23 @@ pub(crate) struct Target {
 
 impl Rooms {
     pub(crate) fn insert(&self, socket: &Arc<SocketInner>) {
-        let Index { sockets, hasher, .. } = &mut *self.0.write();
+        let Index { sockets, by_id, hasher, .. } = &mut *self.0.write();
         let hash = |socket: &Arc<SocketInner>| hasher.hash_one(socket.id.as_str());
-        sockets.insert_unique(hash(socket), socket.clone(), hash);
+        by_id.insert_unique(hash(socket), socket.clone(), hash);
+        socket.rooms.lock().place = sockets.push(socket.clone());
     }
 
-    /// Takes a socket out of the namespace and out of all its rooms.
+    /// Takes a socket out of the namespace and out of all its rooms; one that never got in stays out.
     pub(crate) fn remove(&self, socket: &Arc<SocketInner>) {
         let mut index = self.0.write();
-        let rooms = std::mem::take(&mut *socket.rooms.lock());
-        for room in rooms.names() {
-            index.leave(room, socket.number);
+        let joined = std::mem::take(&mut *socket.rooms.lock());
+        for (room, place) in joined.rooms.iter().flat_map(|rooms| rooms.iter()) {
+            index.leave(room, *place);
         }
         let hash = index.hasher.hash_one(socket.id.as_str());
-        if let Ok(found) = index.sockets.find_entry(hash, |known| known.number == socket.number) {
+        if let Ok(found) = index.by_id.find_entry(hash, |known| known.number == socket.number) {
             found.remove();
+            index.sockets.remove(joined.place, |moved| moved.place = joined.place);
         }
     }
 
@@ -88,15 +131,16 @@ impl Rooms {
             return Err(JoinError::TooMany);
         }
         let name = index.rooms.get_key_value(room).map_or_else(|| room.into(), |(name, _)| name.clone());
-        joined.insert(name.clone());
-        index.rooms.entry(name).or_default().insert(socket.number, socket.clone());
+        let place = index.rooms.entry(Arc::clone(&name)).or_default().push(socket.clone());
+        joined.insert(name, place);
         Ok(())
     }
 
     pub(crate) fn leave(&self, socket: &Arc<SocketInner>, room: &str) {
         let mut index = self.0.write();
-        if socket.rooms.lock().remove(room) {
-            index.leave(room, socket.number);
+        let place = socket.rooms.lock().remove(room);
+        if let Some(place) = place {
+            index.leave(room, place);
         }
     }
 
@@ -110,7 +154,7 @@ impl Rooms {
             }
         };
         match &target.rooms[..] {
-            [] => index.sockets.iter().for_each(each_not_excepted),
+            [] => index.sockets.0.iter().for_each(each_not_excepted),
             [room] => index.members(room, &mut each_not_excepted),
             rooms => {
                 let mut seen = HashSet::new();
@@ -126,7 +170,7 @@ impl Rooms {
 
     /// A copy of all, so that each can be told something without the lock.
     pub(crate) fn sockets(&self) -> Vec<Arc<SocketInner>> {
-        self.0.read().sockets.iter().cloned().collect()
+        self.0.read().sockets.0.clone()
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<Arc<SocketInner>> {
@@ -141,7 +185,7 @@ impl Rooms {
 impl Index {
     fn members(&self, room: &str, each: &mut impl FnMut(&Arc<SocketInner>)) {
         if let Some(members) = self.rooms.get(room) {
-            members.values().for_each(&mut *each);
+            members.0.iter().for_each(&mut *each);
         }
         if let Some(socket) = self.socket(room) {
             each(socket);
@@ -149,7 +193,7 @@ impl Index {
     }
 
     fn socket(&self, id: &str) -> Option<&Arc<SocketInner>> {
-        self.sockets.find(self.hasher.hash_one(id), |socket| socket.id.as_str() == id)
+        self.by_id.find(self.hasher.hash_one(id), |socket| socket.id.as_str() == id)
     }
 
     fn numbers(&self, rooms: &[Arc<str>]) -> HashSet<u64> {
@@ -162,12 +206,15 @@ impl Index {
         numbers
     }
 
-    fn leave(&mut self, room: &str, number: u64) {
-        if let Some(members) = self.rooms.get_mut(room) {
-            members.remove(&number);
-            if members.is_empty() {
-                self.rooms.remove(room);
+    fn leave(&mut self, room: &str, place: usize) {
+        let Some(members) = self.rooms.get_mut(room) else { return };
+        members.remove(place, |moved| {
+            if let Some(known) = moved.rooms.as_mut().and_then(|rooms| rooms.get_mut(room)) {
+                *known = place;
             }
+        });
+        if members.0.is_empty() {
+            self.rooms.remove(room);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A socket: one client in one namespace.
 
 use std::any::Any;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -23,7 +23,7 @@ use crate::io::{Io, IoInner};
 use crate::namespace::{Handlers, Namespace, NamespaceInner};
 use crate::outbox::{Command, Item};
 use crate::prepared::{Flags, Prepared};
-use crate::rooms::IntoRooms;
+use crate::rooms::{IntoRooms, Joined};
 use crate::sid::Sid;
 use crate::state::TypeMap;
 
@@ -44,10 +44,6 @@ pub(crate) struct SocketInner {
     pub(crate) rooms: Mutex<Joined>,
     kept: Mutex<Kept>,
 }
-
-/// The rooms a socket is in.
-#[derive(Default)]
-pub(crate) struct Joined(Option<Box<HashSet<Arc<str>>>>);
 
 /// What a socket has beside its connection.
 #[derive(Default)]
@@ -85,34 +81,6 @@ impl Kept {
 
     fn get_mut(&mut self) -> Option<&mut Keeping> {
         if let Kept::Something(keeping) = self { Some(keeping) } else { None }
-    }
-}
-
-impl Joined {
-    pub(crate) fn contains(&self, room: &str) -> bool {
-        self.0.as_ref().is_some_and(|rooms| rooms.contains(room))
-    }
-
-    pub(crate) fn insert(&mut self, room: Arc<str>) {
-        self.0.get_or_insert_default().insert(room);
-    }
-
-    /// True if it was in the room.
-    pub(crate) fn remove(&mut self, room: &str) -> bool {
-        let Some(rooms) = &mut self.0 else { return false };
-        let was_in = rooms.remove(room);
-        if rooms.is_empty() {
-            self.0 = None;
-        }
-        was_in
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.0.as_ref().map_or(0, |rooms| rooms.len())
-    }
-
-    pub(crate) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.0.iter().flat_map(|rooms| rooms.iter())
     }
 }
 

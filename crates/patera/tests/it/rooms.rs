@@ -1,8 +1,11 @@
 //! Rooms, broadcast, private messages.
 
+use std::collections::BTreeSet;
+
 use patera::{Io, JoinError, Reply, Socket};
 
-use crate::support::{Client, serve};
+use crate::memory;
+use crate::support::{Client, eventually, serve};
 
 /// A server whose clients join and leave by event.
 fn server() -> Io {
@@ -93,7 +96,7 @@ async fn leaving_and_disconnecting_empty_a_room() {
     a.expect("431[]").await;
     assert_eq!(io.to("room").try_emit("x", ()).unwrap(), 1);
     b.close().await;
-    crate::support::eventually(|| io.stats().rooms == 0).await;
+    eventually(|| io.stats().rooms == 0).await;
     assert_eq!(io.stats().sockets, 1);
 }
 
@@ -149,4 +152,50 @@ async fn a_broadcast_is_encoded_once_whoever_gets_it() {
     assert_eq!(polling.get().await.body, r#"42["x","counted"]"#);
     native.expect(r#"{"event":"x","args":["counted"]}"#).await;
     assert_eq!(encoded.into_inner(), 1);
+}
+
+/// Sockets change places in their rooms when others leave; whatever the order, a room is who joined and has not left.
+#[tokio::test]
+async fn rooms_are_who_joined_whatever_the_order_of_leaving() {
+    let io = Io::new();
+    let mut clients = Vec::new();
+    for _ in 0..12 {
+        clients.push(memory::Client::connect(&io).await);
+    }
+    let mut sockets = io.sockets();
+    let mut model = vec![BTreeSet::new(); 5];
+    let mut seed = 1_u32;
+    let mut draw = |below: usize| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 16) as usize % below
+    };
+    for round in 0..600 {
+        let (socket, room) = (draw(sockets.len()), draw(model.len()));
+        let id = sockets[socket].id().to_owned();
+        match draw(20) {
+            0 if sockets.len() > 3 => {
+                let socket = sockets.swap_remove(socket);
+                socket.disconnect();
+                eventually(|| !socket.is_connected() && io.socket(&id).is_none()).await;
+                for room in &mut model {
+                    room.remove(&id);
+                }
+            }
+            1..10 => {
+                sockets[socket].join(format!("room {room}"));
+                model[room].insert(id);
+            }
+            _ => {
+                sockets[socket].leave(format!("room {room}"));
+                model[room].remove(&id);
+            }
+        }
+        for (room, members) in model.iter().enumerate() {
+            let to = io.to(format!("room {room}"));
+            assert_eq!(to.try_emit("x", ()).unwrap(), members.len(), "round {round}");
+            let without = members.iter().fold(to, |to, member| to.except(member.as_str()));
+            assert_eq!(without.try_emit("x", ()).unwrap(), 0, "round {round}");
+        }
+        assert_eq!(io.broadcast().try_emit("x", ()).unwrap(), sockets.len());
+    }
 }

@@ -56,7 +56,7 @@ use crate::mask;
 /// # Ok::<(), patera_websocket::Error>(())
 /// ```
 pub struct Connection {
-    config: Config,
+    limits: Limits,
     role: Role,
     #[cfg(feature = "deflate")]
     deflate: Option<Deflate>,
@@ -137,7 +137,7 @@ impl Connection {
     /// A connection behind its handshake.
     pub fn new(role: Role, config: Config) -> Connection {
         Connection {
-            config,
+            limits: config.into(),
             role,
             #[cfg(feature = "deflate")]
             deflate: None,
@@ -349,9 +349,9 @@ impl Connection {
             (Opcode::Text | Opcode::Binary, Some(_)) => return Err(Error::Protocol(Violation::ExpectedContinuation)),
             (Opcode::Continuation, Some(message)) => {
                 message.fragments += 1;
-                check_limits(&self.config, header, message.received(), message.fragments)?;
+                check_limits(&self.limits, header, message.received(), message.fragments)?;
             }
-            (Opcode::Text | Opcode::Binary, None) => check_limits(&self.config, header, 0, 1)?,
+            (Opcode::Text | Opcode::Binary, None) => check_limits(&self.limits, header, 0, 1)?,
             (Opcode::Close | Opcode::Ping | Opcode::Pong, _) => {}
         }
         Ok(Frame {
@@ -392,7 +392,7 @@ impl Connection {
             return Ok(Some(Ready::Whole(frame.opcode, range)));
         }
         let message = self.message.get_or_insert_with(|| Box::new(frame.assembler()));
-        message.push(&input[range], frame.fin.then_some(frame.missing), self.config.message_bytes_max)?;
+        message.push(&input[range], frame.fin.then_some(frame.missing), self.limits.message_bytes_max())?;
         if complete && frame.fin {
             message.finish()?;
             return Ok(Some(Ready::Assembled));
@@ -463,10 +463,39 @@ fn whole_event(opcode: Opcode, payload: &[u8]) -> Result<Event<'_>, Error> {
     })
 }
 
-fn check_limits(config: &Config, header: &Header, before: usize, fragments: usize) -> Result<(), Error> {
+/// A configuration in half the space: there is one in every connection. What does not fit is no limit.
+#[derive(Clone, Copy)]
+struct Limits {
+    frame_bytes_max: u32,
+    message_bytes_max: u32,
+    fragments_max: u32,
+}
+
+impl From<Config> for Limits {
+    fn from(config: Config) -> Self {
+        let fit = |limit: usize| u32::try_from(limit).unwrap_or(u32::MAX);
+        Limits {
+            frame_bytes_max: fit(config.frame_bytes_max),
+            message_bytes_max: fit(config.message_bytes_max),
+            fragments_max: fit(config.fragments_max),
+        }
+    }
+}
+
+impl Limits {
+    fn message_bytes_max(&self) -> usize {
+        widen(self.message_bytes_max)
+    }
+}
+
+fn widen(limit: u32) -> usize {
+    if limit == u32::MAX { usize::MAX } else { limit as usize }
+}
+
+fn check_limits(limits: &Limits, header: &Header, before: usize, fragments: usize) -> Result<(), Error> {
     let check =
         |what, max: usize, got: u64| if got > max as u64 { Err(Error::Limit { what, max, got }) } else { Ok(()) };
-    check(Limit::FrameBytes, config.frame_bytes_max, header.payload_len)?;
-    check(Limit::MessageBytes, config.message_bytes_max, before as u64 + header.payload_len)?;
-    if fragments > 1 { check(Limit::Fragments, config.fragments_max, fragments as u64) } else { Ok(()) }
+    check(Limit::FrameBytes, widen(limits.frame_bytes_max), header.payload_len)?;
+    check(Limit::MessageBytes, limits.message_bytes_max(), before as u64 + header.payload_len)?;
+    if fragments > 1 { check(Limit::Fragments, widen(limits.fragments_max), fragments as u64) } else { Ok(()) }
 }

@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 /// The shell wakes at [`poll_timeout`](Heartbeat::poll_timeout) and asks [`poll`](Heartbeat::poll) what to do.
 #[derive(Clone, Debug)]
 pub struct Heartbeat {
-    interval: Duration,
-    timeout: Duration,
+    interval: Span,
+    timeout: Span,
     state: State,
     /// When the state ends by itself.
     at: Instant,
@@ -50,12 +50,24 @@ pub enum HeartbeatAction {
 impl Heartbeat {
     /// The side that pings: the first ping is due `interval` from now, a pong within `timeout` of it.
     pub fn new(interval: Duration, timeout: Duration, now: Instant) -> Self {
-        Heartbeat { interval, timeout, state: State::Resting, at: now + interval, paused: false }
+        Heartbeat {
+            interval: interval.into(),
+            timeout: timeout.into(),
+            state: State::Resting,
+            at: now + interval,
+            paused: false,
+        }
     }
 
     /// The side that is pinged: the peer counts as gone when no ping came for `interval` + `timeout`.
     pub fn expecting(interval: Duration, timeout: Duration, now: Instant) -> Self {
-        Heartbeat { interval, timeout, state: State::Expecting, at: now + interval + timeout, paused: false }
+        Heartbeat {
+            interval: interval.into(),
+            timeout: timeout.into(),
+            state: State::Expecting,
+            at: now + interval + timeout,
+            paused: false,
+        }
     }
 
     /// The server's side of revision 3, where clients ping: the peer counts as gone when nothing at all came for `interval` +
@@ -69,7 +81,7 @@ impl Heartbeat {
         match self.state {
             State::Awaiting | State::Extended => {
                 self.state = State::Resting;
-                self.at = now + self.interval;
+                self.at = now + self.interval.get();
             }
             State::Resting | State::Expecting | State::Listening | State::Gone => {}
         }
@@ -78,7 +90,7 @@ impl Heartbeat {
     /// A ping came, to the side that is pinged.
     pub fn handle_ping(&mut self, now: Instant) {
         if matches!(self.state, State::Expecting | State::Listening) {
-            self.at = now + self.interval + self.timeout;
+            self.at = now + self.interval.get() + self.timeout.get();
         }
     }
 
@@ -89,9 +101,9 @@ impl Heartbeat {
         match self.state {
             State::Awaiting => {
                 self.state = State::Extended;
-                self.at = now + self.timeout;
+                self.at = now + self.timeout.get();
             }
-            State::Listening => self.at = now + self.interval + self.timeout,
+            State::Listening => self.at = now + self.interval.get() + self.timeout.get(),
             State::Resting | State::Extended | State::Expecting | State::Gone => {}
         }
     }
@@ -104,12 +116,12 @@ impl Heartbeat {
         match self.state {
             State::Resting => {
                 self.state = State::Awaiting;
-                self.at = now + self.timeout;
+                self.at = now + self.timeout.get();
                 Some(HeartbeatAction::SendPing)
             }
             // The peer would count us as gone without pings, so they go on; only its answers are not missed.
             State::Awaiting | State::Extended if self.paused => {
-                self.at = now + self.timeout.min(self.interval);
+                self.at = now + self.timeout.get().min(self.interval.get());
                 Some(HeartbeatAction::SendPing)
             }
             State::Expecting | State::Listening if self.paused => None,
@@ -144,11 +156,30 @@ impl Heartbeat {
         match self.state {
             State::Awaiting | State::Extended => {
                 self.state = State::Awaiting;
-                self.at = now + self.timeout;
+                self.at = now + self.timeout.get();
             }
-            State::Expecting | State::Listening => self.at = now + self.interval + self.timeout,
+            State::Expecting | State::Listening => self.at = now + self.interval.get() + self.timeout.get(),
             State::Resting | State::Gone => {}
         }
+    }
+}
+
+/// A duration of whole milliseconds, in a quarter of the space: there is one of these for each option in every session. A part
+/// of a millisecond counts as a whole one, and more than 49 days as 49 days.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span(u32);
+
+impl From<Duration> for Span {
+    fn from(duration: Duration) -> Self {
+        let milliseconds = duration.as_nanos().div_ceil(1_000_000);
+        Span(u32::try_from(milliseconds).unwrap_or(u32::MAX))
+    }
+}
+
+impl Span {
+    #[inline]
+    pub(super) fn get(self) -> Duration {
+        Duration::from_millis(self.0.into())
     }
 }
 

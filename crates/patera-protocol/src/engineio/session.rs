@@ -7,7 +7,7 @@ use super::{
     config::SessionConfig,
     event::{CloseReason, SessionEvent, Transmit},
     handshake::Handshake,
-    heartbeat::{Heartbeat, HeartbeatAction},
+    heartbeat::{Heartbeat, HeartbeatAction, Span},
     packet::{Message, Packet, Transport},
     upgrade::{ProbeRefused, Step, Upgrade},
     version::Version,
@@ -30,7 +30,7 @@ pub struct Session {
     state: State,
     transport: Transport,
     allow_upgrades: bool,
-    upgrade_timeout: Duration,
+    upgrade_timeout: Span,
     heartbeat: Heartbeat,
     upgrade: Upgrade,
     /// What waits for `poll_transmit` and `poll_event`, a bit each, given out in the order of the bits. Each is due at
@@ -121,9 +121,9 @@ impl Session {
             state: if role == Role::Server { State::Open } else { State::Opening },
             transport,
             allow_upgrades: config.allow_upgrades,
-            upgrade_timeout: config.upgrade_timeout,
+            upgrade_timeout: config.upgrade_timeout.into(),
             heartbeat,
-            upgrade: Upgrade::Idle,
+            upgrade: Upgrade::default(),
             transmits: 0,
             events: 0,
             reason: CloseReason::ForcedClose,
@@ -174,12 +174,12 @@ impl Session {
         if !self.upgrade.is_idle() {
             return Err(ProbeRefused::AlreadyProbing);
         }
-        let deadline = now + self.upgrade_timeout;
+        let deadline = now + self.upgrade_timeout.get();
         self.upgrade = match self.role {
-            Role::Server => Upgrade::Opened { deadline },
+            Role::Server => Upgrade::opened(deadline),
             Role::Client => {
                 self.transmits |= PROBE_PING;
-                Upgrade::Probing { deadline }
+                Upgrade::probing(deadline)
             }
         };
         Ok(())
@@ -200,7 +200,7 @@ impl Session {
         if self.transport == transport {
             self.end(if error { CloseReason::TransportError } else { CloseReason::TransportClose });
         } else if !self.upgrade.is_idle() {
-            self.upgrade = Upgrade::Idle;
+            self.upgrade.abandon();
             self.fail_upgrade();
         }
     }
@@ -417,7 +417,7 @@ impl Session {
         if self.state != State::Closed {
             self.state = State::Closed;
             self.reason = reason;
-            self.upgrade = Upgrade::Idle;
+            self.upgrade.abandon();
             self.transmits = 0;
             self.events |= CLOSED;
         }

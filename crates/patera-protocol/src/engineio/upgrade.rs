@@ -18,13 +18,24 @@ const NOOP_INTERVAL: Duration = Duration::from_millis(100);
 /// client   idle ─ WebSocket opens / 2probe ─▶ probing ─ 3probe ─▶ pausing ─ polling has stopped / 5 ─▶ complete
 ///          any ─ anything else, or the deadline ─▶ idle; polling goes on
 /// ```
+/// Most sessions never upgrade, or have long ago: what a probe needs is boxed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Upgrade(Option<Box<Probe>>);
+
 #[derive(Clone, Debug)]
-pub(super) enum Upgrade {
-    Idle,
-    Opened { deadline: Instant },
-    Probed { deadline: Instant, noop_at: Instant },
-    Probing { deadline: Instant },
-    Pausing { deadline: Instant },
+struct Probe {
+    stage: Stage,
+    deadline: Instant,
+    /// Probed: when the waiting GET is ended again.
+    noop_at: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Opened,
+    Probed,
+    Probing,
+    Pausing,
 }
 
 /// What follows from a packet on the probe, or from time.
@@ -43,61 +54,78 @@ pub(super) enum Step {
 }
 
 impl Upgrade {
+    /// Server: a WebSocket has opened.
+    pub(super) fn opened(deadline: Instant) -> Self {
+        Self::at(Stage::Opened, deadline)
+    }
+
+    /// Client: a WebSocket has opened, and our ping goes out on it.
+    pub(super) fn probing(deadline: Instant) -> Self {
+        Self::at(Stage::Probing, deadline)
+    }
+
+    fn at(stage: Stage, deadline: Instant) -> Self {
+        Upgrade(Some(Box::new(Probe { stage, deadline, noop_at: deadline })))
+    }
+
+    #[inline]
     pub(super) fn is_idle(&self) -> bool {
-        matches!(self, Upgrade::Idle)
+        self.0.is_none()
+    }
+
+    /// The probe is over.
+    pub(super) fn abandon(&mut self) {
+        self.0 = None;
     }
 
     /// A packet came on the probe.
     pub(super) fn handle_packet(&mut self, packet: Packet<'_>, now: Instant) -> Step {
-        let (next, step) = match (&*self, packet) {
-            (&Upgrade::Opened { deadline }, Packet::Ping("probe")) => {
-                (Upgrade::Probed { deadline, noop_at: now + NOOP_INTERVAL }, Step::Answer)
+        let Some(probe) = &mut self.0 else { return Step::Fail };
+        match (probe.stage, packet) {
+            (Stage::Opened, Packet::Ping("probe")) => {
+                probe.stage = Stage::Probed;
+                probe.noop_at = now + NOOP_INTERVAL;
+                Step::Answer
             }
-            (Upgrade::Probed { .. }, Packet::Upgrade) => (Upgrade::Idle, Step::Complete),
-            (&Upgrade::Probing { deadline }, Packet::Pong("probe")) => (Upgrade::Pausing { deadline }, Step::Pause),
-            _ => (Upgrade::Idle, Step::Fail),
-        };
-        *self = next;
-        step
+            (Stage::Probing, Packet::Pong("probe")) => {
+                probe.stage = Stage::Pausing;
+                Step::Pause
+            }
+            (Stage::Probed, Packet::Upgrade) => {
+                self.0 = None;
+                Step::Complete
+            }
+            (Stage::Opened | Stage::Probed | Stage::Probing | Stage::Pausing, _) => {
+                self.0 = None;
+                Step::Fail
+            }
+        }
     }
 
     /// Client: polling has stopped. Whether that was awaited.
     pub(super) fn handle_paused(&mut self) -> bool {
-        let awaited = matches!(self, Upgrade::Pausing { .. });
-        if awaited {
-            *self = Upgrade::Idle;
-        }
-        awaited
+        self.0.take_if(|probe| probe.stage == Stage::Pausing).is_some()
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Option<Step> {
-        match self {
-            Upgrade::Idle => None,
-            Upgrade::Opened { deadline }
-            | Upgrade::Probed { deadline, .. }
-            | Upgrade::Probing { deadline }
-            | Upgrade::Pausing { deadline }
-                if *deadline <= now =>
-            {
-                *self = Upgrade::Idle;
-                Some(Step::Fail)
-            }
-            Upgrade::Probed { noop_at, .. } if *noop_at <= now => {
-                *noop_at = now + NOOP_INTERVAL;
-                Some(Step::Release)
-            }
-            Upgrade::Opened { .. } | Upgrade::Probed { .. } | Upgrade::Probing { .. } | Upgrade::Pausing { .. } => None,
+        let probe = self.0.as_mut()?;
+        if probe.deadline <= now {
+            self.0 = None;
+            return Some(Step::Fail);
         }
+        if probe.stage == Stage::Probed && probe.noop_at <= now {
+            probe.noop_at = now + NOOP_INTERVAL;
+            return Some(Step::Release);
+        }
+        None
     }
 
     #[inline]
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        match *self {
-            Upgrade::Idle => None,
-            Upgrade::Probed { deadline, noop_at } => Some(deadline.min(noop_at)),
-            Upgrade::Opened { deadline } | Upgrade::Probing { deadline } | Upgrade::Pausing { deadline } => {
-                Some(deadline)
-            }
+        let probe = self.0.as_ref()?;
+        match probe.stage {
+            Stage::Probed => Some(probe.deadline.min(probe.noop_at)),
+            Stage::Opened | Stage::Probing | Stage::Pausing => Some(probe.deadline),
         }
     }
 }

@@ -34,8 +34,12 @@ pub struct Connection {
     /// A binary packet, from its header until the next message after its last attachment.
     binary: Option<Box<Binary>>,
     /// Revision 4: what the last CONNECT said in its query, until the next CONNECT or `release`.
-    auth: Option<Box<RawValue>>,
+    auth: Option<Box<Auth>>,
 }
+
+/// Boxed once more, for nearly no connection has it.
+#[derive(Debug)]
+struct Auth(Box<RawValue>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
@@ -297,8 +301,8 @@ impl Connection {
         let auth = match self.revision {
             // A payload means nothing there, and is passed over.
             Revision::V4 => {
-                self.auth = query_to_object(packet::query(text));
-                self.auth.as_deref()
+                self.auth = query_to_object(packet::query(text)).map(|auth| Box::new(Auth(auth)));
+                self.auth.as_ref().map(|auth| &*auth.0)
             }
             Revision::V5 => auth,
         };

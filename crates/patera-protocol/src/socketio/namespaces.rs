@@ -31,8 +31,15 @@ pub(super) enum Status {
 
 #[derive(Debug)]
 struct Entry {
-    name: Box<str>,
+    /// `None` is `/`, where nearly everyone is.
+    name: Option<Box<str>>,
     status: Status,
+}
+
+impl Entry {
+    fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or("/")
+    }
 }
 
 #[derive(Debug, Default)]
@@ -44,7 +51,7 @@ impl Namespaces {
     pub(super) fn find(&self, name: &str) -> Option<(Slot, Status)> {
         self.entries.iter().enumerate().find_map(|(index, entry)| {
             let entry = entry.as_ref()?;
-            (*entry.name == *name).then_some((Slot(index), entry.status))
+            (entry.name() == name).then_some((Slot(index), entry.status))
         })
     }
 
@@ -53,7 +60,7 @@ impl Namespaces {
     }
 
     pub(super) fn name(&self, slot: Slot) -> Option<&str> {
-        self.entries.get(slot.0)?.as_ref().map(|entry| &*entry.name)
+        self.entries.get(slot.0)?.as_ref().map(Entry::name)
     }
 
     pub(super) fn set(&mut self, slot: Slot, status: Status) {
@@ -79,7 +86,7 @@ impl Namespaces {
             .or_else(|| self.entries.iter().position(Option::is_none))
             .or_else(|| (self.entries.len() < max).then_some(self.entries.len()))
             .or_else(|| self.entries.iter().position(over))?;
-        let entry = Some(Entry { name: name.into(), status });
+        let entry = Some(Entry { name: (name != "/").then(|| name.into()), status });
         match self.entries.get_mut(index) {
             Some(place) => *place = entry,
             None => self.entries.push(entry),

@@ -38,7 +38,7 @@ pub(crate) fn versions(root: &Path) -> Outcome<BTreeMap<String, String>> {
     let mut versions = BTreeMap::new();
     let lock = root.join("bench/Cargo.lock");
     let lock = fs::read_to_string(&lock).map_err(Failure::io(&lock))?;
-    for name in ["patera", "socketioxide", "engineioxide", "axum", "hyper", "tokio", "mimalloc"] {
+    for name in ["patera", "socketioxide", "engineioxide", "axum", "hyper", "tokio"] {
         if let Some(version) = locked_crate(&lock, name) {
             versions.insert(name.to_owned(), version);
         }

@@ -13,7 +13,7 @@ use crate::{
 /// Every scenario, what Patera must reach, and whether it does.
 pub(crate) fn targets(record: &Record) -> String {
     let mut table = Table::new(&["", "Node", "socketioxide", "floor", "Patera", "Patera must reach", "it has", ""]);
-    for scenario in TABLE {
+    for scenario in TABLE.iter().filter(|scenario| has(record, scenario.name)) {
         let figures = Figures::new(record, |report| summary::figure(scenario.metric, report));
         let mut cells = vec![scenario.title.to_owned()];
         cells.extend(cells_of(&figures, scenario, ""));
@@ -33,7 +33,7 @@ pub(crate) fn targets(record: &Record) -> String {
 /// The figures without the targets.
 pub(crate) fn short(record: &Record) -> String {
     let mut table = Table::new(&["", "Node", "socketioxide", "Patera", "floor"]);
-    for scenario in TABLE {
+    for scenario in TABLE.iter().filter(|scenario| has(record, scenario.name)) {
         let figures = Figures::new(record, |report| summary::figure(scenario.metric, report));
         let [node, socketioxide, floor, patera] = cells_of(&figures, scenario, "");
         table.row(vec![scenario.title.to_owned(), node, socketioxide, patera, floor]);
@@ -49,7 +49,7 @@ pub(crate) fn rates(record: &Record) -> String {
     let half = Figures::new(record, read("/latency_us/p50"));
     let most = Figures::new(record, read("/latency_us/p99"));
     let generator = Figures::new(record, read("/generator/cpu_us_per_operation"));
-    for scenario in TABLE.iter().filter(|scenario| scenario.metric == Metric::CpuPerOperation) {
+    for scenario in measured(record, Metric::CpuPerOperation) {
         let mut cells = vec![scenario.title.to_owned()];
         for kind in Kind::ALL {
             let of = |figures: &Figures| figures.median(scenario.name, "", kind);
@@ -70,7 +70,7 @@ pub(crate) fn rates(record: &Record) -> String {
 /// Idle connections: memory, and the CPU time of a heartbeat.
 pub(crate) fn idle(record: &Record) -> String {
     let mut table = Table::new(&["", "Node", "socketioxide", "floor", "Patera"]);
-    for scenario in TABLE.iter().filter(|scenario| scenario.metric == Metric::BytesPerConnection) {
+    for scenario in measured(record, Metric::BytesPerConnection) {
         let bytes = Figures::new(record, |report| summary::figure(scenario.metric, report));
         let mut cells = vec![scenario.title.to_owned()];
         cells.extend(cells_of(&bytes, scenario, ""));
@@ -113,7 +113,7 @@ pub(crate) fn cores(record: &Record) -> String {
     heads.extend(titles.iter().map(String::as_str));
     heads.push("ratio");
     let mut table = Table::new(&heads);
-    for scenario in CORES {
+    for scenario in CORES.iter().filter(|scenario| has(record, scenario.name)) {
         let figures = Figures::new(record, |report| summary::figure(scenario.metric, report));
         let medians: Vec<_> =
             WORKERS.iter().map(|count| figures.median(scenario.name, &count.to_string(), Kind::Patera)).collect();
@@ -215,6 +215,11 @@ fn required(target: Target, request_head_bytes: Option<usize>) -> String {
         (Target::BytesBeyondHead(bytes), None) => format!("≤ {} KiB + headers", bytes / 1024.0),
         (Target::None, _) => MISSING.to_owned(),
     }
+}
+
+/// The rows of the table that have this figure and were run at all.
+fn measured(record: &Record, metric: Metric) -> impl Iterator<Item = &'static Scenario> {
+    TABLE.iter().filter(move |scenario| scenario.metric == metric && has(record, scenario.name))
 }
 
 fn has(record: &Record, scenario: &str) -> bool {

@@ -50,7 +50,9 @@ impl Broadcast {
         self
     }
 
-    /// Whether the packet may be compressed. Default true; no effect as long as there is no compression.
+    /// Whether the packet may be compressed. Default true. See
+    /// [`Config::per_message_deflate`](crate::Config::per_message_deflate) and
+    /// [`Config::http_compression`](crate::Config::http_compression).
     pub fn compress(mut self, compress: bool) -> Self {
         self.flags.compress = compress;
         self

@@ -11,10 +11,11 @@ use std::time::Duration;
 use http::HeaderMap;
 use patera_protocol::engineio::Transport;
 use patera_protocol::socketio::ConnectionConfig;
+use patera_websocket::DeflateConfig;
 
 use crate::error::Error;
 use crate::handshake::Handshake;
-use crate::http::{Cookie, Cors};
+use crate::http::{Cookie, Cors, HttpCompression};
 
 /// What [`Config::allow_request`] keeps.
 pub(crate) type AllowRequest =
@@ -66,6 +67,14 @@ pub struct Config {
     /// The `Origin` values that are served. Default: all. A request with another one is refused with 403 and code 4, be it a
     /// handshake, a WebSocket, or a request of a session that is open; a request without `Origin` comes from no browser and is let in.
     pub origins: Option<Vec<String>>,
+    /// Compressed WebSocket messages (permessage-deflate, RFC 7692) with clients that offer them, browsers among them. Default
+    /// none: compressing costs time, and memory on the client. What `compress(false)` is said of goes out as it is, as does
+    /// a message below the threshold. An inflated message is bounded by `max_http_buffer_size` as any other.
+    /// [`Io::accept`](crate::Io::accept) takes streams whose handshake is over, so nothing is negotiated there.
+    pub per_message_deflate: Option<DeflateConfig>,
+    /// Compressed answers to polling requests, for clients that say `Accept-Encoding`. Default on, from 1,024 bytes. What
+    /// clients send must come uncompressed: a body with `Content-Encoding` gets 415.
+    pub http_compression: Option<HttpCompression>,
 
     /// Bytes that may wait for one client. Default 1 MiB. At the limit a volatile packet is dropped, else [`outbox_policy`](Self::outbox_policy) decides; one larger item is taken by an empty outbox.
     pub outbox_bytes_max: usize,
@@ -131,6 +140,8 @@ impl Default for Config {
             cookie: None,
             cors: None,
             origins: None,
+            per_message_deflate: None,
+            http_compression: Some(HttpCompression::default()),
             outbox_bytes_max: 1 << 20,
             outbox_policy: OutboxPolicy::Close,
             outbox_stall_timeout: Duration::from_secs(10),

@@ -28,8 +28,8 @@
 //! | [`config`](Config), [`error`](Error), [`stats`](Stats) | options and limits, what goes wrong, counters |
 //! | `connection`, `native`, [`engine`] | what a session carries: Socket.IO, a plain WebSocket, a user's own protocol |
 //! | `session`, `transport` | the task that owns a session, and how its packets travel |
-//! | `outbox`, `prepared`, `rooms`, `registry` | what crosses threads: packets and who gets them |
-//! | `http` | requests, CORS, cookie, tower, listening |
+//! | `outbox`, `prepared`, `deflated`, `rooms`, `registry` | what crosses threads: packets and who gets them |
+//! | `http` | requests, compression, CORS, cookie, tower, listening |
 #![forbid(unsafe_code)]
 
 mod acks;
@@ -37,6 +37,7 @@ mod broadcast;
 mod config;
 mod connection;
 mod core;
+mod deflated;
 mod dispatch;
 mod emitter;
 pub mod engine;
@@ -62,6 +63,7 @@ mod transport;
 
 pub use patera_protocol::engineio::Transport;
 pub use patera_protocol::socketio::{ArgumentError, ConnectionConfig, EncodeError, Map, Value};
+pub use patera_websocket::DeflateConfig;
 
 pub use crate::broadcast::Broadcast;
 pub use crate::config::{Config, OutboxPolicy};
@@ -71,7 +73,9 @@ pub use crate::handler::{
     Ack, CallError, EventContext, Failure, FromEvent, Handler, IntoDecision, IntoReply, Reply, Rest, State,
 };
 pub use crate::handshake::{Handshake, RemoteAddress};
-pub use crate::http::{Body, Cookie, Cors, CorsOrigin, Layer, NoBody, NotFound, ResponseFuture, SameSite, Service};
+pub use crate::http::{
+    Body, Cookie, Cors, CorsOrigin, HttpCompression, Layer, NoBody, NotFound, ResponseFuture, SameSite, Service,
+};
 pub use crate::io::Io;
 pub use crate::namespace::Namespace;
 pub use crate::rooms::IntoRooms;

@@ -53,7 +53,11 @@ pub(crate) struct Turn {
 
 /// The answer to a polling GET.
 pub(crate) enum PollAnswer {
-    Payload(Vec<u8>),
+    Payload {
+        body: Vec<u8>,
+        /// Whether it may be compressed.
+        compress: bool,
+    },
     /// Another GET is waiting already: 400.
     Overlap,
 }

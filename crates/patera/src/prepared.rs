@@ -6,11 +6,12 @@ use std::sync::{Arc, OnceLock};
 use bytes::{Buf as _, Bytes};
 use patera_protocol::engineio::{Message, Packet, payload};
 use patera_protocol::socketio::EncodeError;
-use patera_websocket::{Opcode, SERVER_HEADER_BYTES_MAX, server_frame, server_header};
+use patera_websocket::{DeflateConfig, Opcode, SERVER_HEADER_BYTES_MAX, server_frame, server_header};
 
 use crate::config::COPY_BYTES_MAX;
+use crate::deflated::{Deflated, Frames};
 use crate::native;
-use crate::transport::Batch;
+use crate::transport::{Batch, Dialect};
 
 /// ```text
 /// buffer:  [ WebSocket header ][ '4' ][ Socket.IO packet ]
@@ -24,6 +25,8 @@ pub(crate) struct Prepared {
     attachments: Vec<Bytes>,
     /// What a plain WebSocket gets instead, once one is in the audience.
     native: OnceLock<Box<native::Forms>>,
+    /// What clients with permessage-deflate get instead, once one is in the audience and the packet is long enough.
+    deflated: OnceLock<Box<Deflated>>,
 }
 
 /// How a packet is to be sent.
@@ -91,6 +94,7 @@ impl Prepared {
             flags: Flags::default(),
             attachments: vec![data],
             native: OnceLock::new(),
+            deflated: OnceLock::new(),
         })
     }
 
@@ -110,7 +114,7 @@ impl Prepared {
         };
         // A header is at most `GAP` bytes, which is 10.
         let text_at = header.len() as u8;
-        Arc::new(Prepared { buffer, text_at, flags, attachments, native: OnceLock::new() })
+        Arc::new(Prepared { buffer, text_at, flags, attachments, native: OnceLock::new(), deflated: OnceLock::new() })
     }
 
     /// What it counts in an outbox.
@@ -135,9 +139,7 @@ impl Prepared {
         }
         for data in &self.attachments {
             if base64 {
-                let mut text = Vec::new();
-                Packet::Message(Message::Binary(data)).encode_text(&mut text);
-                batch.copy(&server_frame(Opcode::Text, &text));
+                batch.copy(&server_frame(Opcode::Text, &base64_text(data)));
             } else {
                 batch.copy(&server_header(Opcode::Binary, data.len()));
                 batch.push(data);
@@ -157,7 +159,54 @@ impl Prepared {
 
     /// As frames for a plain WebSocket.
     pub(crate) fn write_native(&self, raw: bool, batch: &mut Batch) {
-        let forms = self.native.get_or_init(|| Box::new(native::Forms::of(self)));
-        batch.push(forms.frame(raw));
+        batch.push(self.native().frame(raw));
     }
+
+    fn native(&self) -> &native::Forms {
+        self.native.get_or_init(|| Box::new(native::Forms::of(self)))
+    }
+
+    /// Whether a message of it may reach the threshold: if not, no form of its own need be kept.
+    pub(crate) fn may_deflate(&self, dialect: Dialect, config: &DeflateConfig) -> bool {
+        let longest = match dialect {
+            Dialect::Engine { base64: false } => {
+                self.attachments.iter().map(Bytes::len).fold(self.buffer.len(), usize::max)
+            }
+            // Base64 makes four bytes of three, and a plain WebSocket's JSON is somewhat longer than the packet.
+            Dialect::Engine { base64: true } | Dialect::Native { .. } => 2 * self.size() + 64,
+        };
+        self.flags.compress && longest >= config.threshold_bytes
+    }
+
+    /// As frames for a client with permessage-deflate, each compressed if that is worth it: once per kind of client and
+    /// window, however many get it.
+    pub(crate) fn write_deflated(&self, dialect: Dialect, window_bits: u8, config: &DeflateConfig, batch: &mut Batch) {
+        let deflated = self.deflated.get_or_init(Box::default);
+        deflated.write(dialect, window_bits, batch, || {
+            let mut frames = Frames::new(window_bits, config);
+            match dialect {
+                Dialect::Engine { base64 } => self.deflate(base64, &mut frames),
+                Dialect::Native { raw } => frames.push(self.native().frame(raw)),
+            }
+            frames
+        });
+    }
+
+    fn deflate(&self, base64: bool, frames: &mut Frames<'_>) {
+        frames.push(&self.buffer);
+        for data in &self.attachments {
+            if base64 {
+                frames.push(&server_frame(Opcode::Text, &base64_text(data)));
+            } else {
+                frames.push_binary(data);
+            }
+        }
+    }
+}
+
+/// `bAQID`, for clients that cannot take bytes.
+fn base64_text(data: &[u8]) -> Vec<u8> {
+    let mut text = Vec::new();
+    Packet::Message(Message::Binary(data)).encode_text(&mut text);
+    text
 }

@@ -289,7 +289,7 @@ impl<A: Application> Session<A> {
         self.shared.outbox.set_writable(true);
         let (Link::Polling(mut polling), Link::WebSocket(link)) = (old, &mut self.link) else { return };
         link.owe_control(polling.take_control());
-        polling.answer_get(|_| {});
+        polling.answer_get(|_| false);
         trace!(debug, "patera::engine", "session upgraded", sid = %self.shared.sid);
     }
 

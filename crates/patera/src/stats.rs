@@ -22,7 +22,7 @@ pub struct Stats {
     pub packets_out: u64,
     /// Bytes of those messages received.
     pub bytes_in: u64,
-    /// Bytes of those messages sent, framing included.
+    /// Bytes of those messages sent, framing included, before compression.
     pub bytes_out: u64,
     /// Packets dropped because they were volatile and the transport was not ready.
     pub dropped_volatile: u64,

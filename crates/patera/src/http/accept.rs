@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Request, Response};
 use patera_protocol::engineio::{Query, RequestError, Transport};
+use patera_websocket::Extensions;
 
 use super::refusal::Refusal;
 use super::respond::{Host, admit, check_origin};
@@ -30,7 +31,7 @@ pub(crate) async fn accept(
     };
     let (handshake, base64) = admitted.await.map_err(|refusal| refusal.response(true))?;
     let shared = Shared::new(host.core().clone(), handshake, LinkState::WebSocket);
-    let link = begin(&shared, Stream::Other(stream), Bytes::new(), base64);
+    let link = begin(&shared, Stream::Other(stream), Bytes::new(), base64, &Extensions::default());
     host.start(shared, link);
     Ok(())
 }

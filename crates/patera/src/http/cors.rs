@@ -234,7 +234,7 @@ fn insert_list<'a>(response: &mut HeaderMap, name: HeaderName, items: impl Itera
 }
 
 /// Adds `field` to what the response varies on, keeping what is there: `Vary: Accept-Encoding, Origin`.
-fn vary_on(response: &mut HeaderMap, field: &'static str) {
+pub(super) fn vary_on(response: &mut HeaderMap, field: &'static str) {
     let mut fields = Vec::new();
     for line in response.get_all(VARY) {
         let mut items = line.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii);

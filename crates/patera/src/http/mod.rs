@@ -2,8 +2,10 @@
 
 mod accept;
 mod body;
+mod compression;
 mod cookie;
 mod cors;
+mod encodings;
 mod listen;
 mod paths;
 mod polling;
@@ -12,6 +14,7 @@ mod respond;
 mod service;
 mod websocket;
 
+pub use compression::HttpCompression;
 pub use cookie::{Cookie, SameSite};
 pub use cors::{Cors, CorsOrigin};
 pub use service::{Body, Layer, NoBody, NotFound, ResponseFuture, Service};

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::body;
 use super::refusal::Refusal;
 use super::respond::{Host, admit};
-use crate::core::{LinkState, Shared};
+use crate::core::{Core, LinkState, Shared};
 use crate::error::DisconnectReason;
 use crate::outbox::{Command, PollAnswer};
 use crate::session::Link;
@@ -27,7 +27,8 @@ pub(super) async fn open(host: Arc<dyn Host>, parts: Parts, query: &Query<'_>) -
     let core = host.core().clone();
     let handshake = admit(&core, &parts, Some(query)).await?;
     let shared = Shared::new(core.clone(), handshake, LinkState::Polling);
-    let mut response = answer(core.open_packet(&shared.sid, Transport::Polling).into(), TEXT, &parts.headers);
+    let response = answer(core.open_packet(&shared.sid, Transport::Polling).into(), TEXT, &parts.headers);
+    let mut response = compress(&core, &parts, response).await;
     let headers = response.headers_mut();
     if let Some(cookie) = core.config.cookie.as_ref().and_then(|cookie| cookie.header(shared.sid.as_str())) {
         headers.append(SET_COOKIE, cookie);
@@ -64,7 +65,10 @@ async fn poll(parts: &Parts, session: &Arc<Shared>) -> Result<Response<Bytes>, R
     let (sender, receiver) = oneshot::channel();
     session.outbox.command(Command::Poll(sender));
     match receiver.await {
-        Ok(PollAnswer::Payload(payload)) => Ok(answer(payload.into(), TEXT, &parts.headers)),
+        Ok(PollAnswer::Payload { body, compress: may }) => {
+            let response = answer(body.into(), TEXT, &parts.headers);
+            Ok(if may { compress(&session.core, parts, response).await } else { response })
+        }
         Ok(PollAnswer::Overlap) => Err(Refusal::Overlap),
         // The session ended, or moved to WebSocket, before it saw the request.
         Err(_) if session.link() == LinkState::WebSocket => Err(RequestError::BadRequest.into()),
@@ -123,6 +127,13 @@ fn answer(body: Bytes, content_type: HeaderValue, request: &HeaderMap) -> Respon
         headers.insert("x-xss-protection", HeaderValue::from_static("0"));
     }
     response
+}
+
+async fn compress(core: &Core, parts: &Parts, response: Response<Bytes>) -> Response<Bytes> {
+    match &core.config.http_compression {
+        Some(compression) => compression.apply(&parts.headers, response).await,
+        None => response,
+    }
 }
 
 /// The user's headers for every response of a session.

@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{Request, Response};
 use hyper::upgrade::OnUpgrade;
 use patera_protocol::engineio::{Query, RequestError, Transport};
-use patera_websocket::{AcceptOptions, Accepted, accept};
+use patera_websocket::{AcceptOptions, Accepted, Extensions, accept};
 
 use super::polling::add_headers;
 use super::refusal::Refusal;
@@ -22,7 +22,7 @@ use crate::transport::{Dialect, Stream, WebSocketLink};
 /// A session that begins with a WebSocket.
 pub(super) async fn open(host: Arc<dyn Host>, parts: Parts, query: &Query<'_>) -> Result<Response<Bytes>, Refusal> {
     let core = host.core().clone();
-    let (mut parts, accepted, upgrade) = agree(parts, &AcceptOptions::default())?;
+    let (mut parts, accepted, upgrade) = agree(parts, &options(&core))?;
     parts.extensions.remove::<OnUpgrade>();
     let handshake = admit(&core, &parts, Some(query)).await?;
     let shared = Shared::new(core, handshake, LinkState::WebSocket);
@@ -30,7 +30,7 @@ pub(super) async fn open(host: Arc<dyn Host>, parts: Parts, query: &Query<'_>) -
     let base64 = query.base64;
     tokio::spawn(async move {
         if let Some((stream, unread)) = finish(upgrade).await {
-            let link = begin(&shared, stream, unread, base64);
+            let link = begin(&shared, stream, unread, base64, &accepted.extensions);
             host.start(shared, link);
         }
     });
@@ -38,9 +38,10 @@ pub(super) async fn open(host: Arc<dyn Host>, parts: Parts, query: &Query<'_>) -
 }
 
 /// The link of a session that begins here, its open packet in front.
-pub(super) fn begin(shared: &Shared, stream: Stream, unread: Bytes, base64: bool) -> Link {
+pub(super) fn begin(shared: &Shared, stream: Stream, unread: Bytes, base64: bool, extensions: &Extensions) -> Link {
     shared.handshake.learn_address(stream.peer_addr());
-    let mut link = WebSocketLink::new(stream, unread, Dialect::Engine { base64 }, &shared.core.config);
+    let link = WebSocketLink::new(stream, unread, Dialect::Engine { base64 }, &shared.core.config);
+    let mut link = link.with_extensions(extensions);
     link.owe_open(&shared.core.open_packet(&shared.sid, Transport::WebSocket));
     Link::WebSocket(link)
 }
@@ -56,13 +57,13 @@ pub(super) async fn take_over(
     if !may || query.version().is_err() {
         return Err(RequestError::BadRequest.into());
     }
-    let (_, accepted, upgrade) = agree(parts, &AcceptOptions::default())?;
+    let (_, accepted, upgrade) = agree(parts, &options(host.core()))?;
     let response = switch(&accepted, &session, false);
     let base64 = query.base64;
     tokio::spawn(async move {
         if let Some((stream, unread)) = finish(upgrade).await {
             let link = WebSocketLink::new(stream, unread, Dialect::Engine { base64 }, &session.core.config);
-            session.outbox.command(Command::Probe(Box::new(link)));
+            session.outbox.command(Command::Probe(Box::new(link.with_extensions(&accepted.extensions))));
         }
     });
     Ok(response)
@@ -74,7 +75,7 @@ pub(super) async fn open_native(host: Arc<dyn Host>, parts: Parts) -> Result<Res
         return Err(Refusal::WebSocketOnly);
     }
     let core = host.core().clone();
-    let mut options = AcceptOptions::default();
+    let mut options = options(&core);
     options.subprotocols = vec![SUBPROTOCOL.to_owned()];
     let (parts, accepted, upgrade) = agree(parts, &options)?;
     let handshake = admit(&core, &parts, None).await?;
@@ -85,10 +86,18 @@ pub(super) async fn open_native(host: Arc<dyn Host>, parts: Parts) -> Result<Res
         if let Some((stream, unread)) = finish(upgrade).await {
             shared.handshake.learn_address(stream.peer_addr());
             let link = WebSocketLink::new(stream, unread, Dialect::Native { raw }, &shared.core.config);
+            let link = link.with_extensions(&accepted.extensions);
             host.start_native(shared, Link::WebSocket(link), parts.uri.path());
         }
     });
     Ok(response)
+}
+
+/// What every WebSocket here may agree on.
+fn options(core: &Core) -> AcceptOptions {
+    let mut options = AcceptOptions::default();
+    options.deflate = core.config.per_message_deflate;
+    options
 }
 
 /// Checks the handshake of RFC 6455 and takes hyper's promise of the stream out of the request.

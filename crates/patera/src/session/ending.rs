@@ -88,7 +88,7 @@ impl<A: Application> Session<A> {
     fn hang_up(&mut self) -> Phase {
         if let Link::Polling(link) = &mut self.link {
             link.answer_post(PostAnswer::Invalid);
-            link.answer_get(|_| {});
+            link.answer_get(|_| false);
         }
         self.shared.core.registry.remove(&self.shared.sid);
         self.shared.outbox.close();
@@ -166,10 +166,13 @@ impl<A: Application> Session<A> {
         let items = self.shared.outbox.take_items(usize::MAX, 0);
         if items.is_empty() {
             link.push_control(Packet::Close);
-            link.answer_get(|_| {});
+            link.answer_get(|_| false);
             return true;
         }
-        link.answer_get(|payload| items.iter().for_each(|item| item.prepared.write_payload(payload)));
+        link.answer_get(|payload| {
+            items.iter().for_each(|item| item.prepared.write_payload(payload));
+            items.iter().any(|item| item.prepared.flags.compress)
+        });
         false
     }
 

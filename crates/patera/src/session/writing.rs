@@ -34,7 +34,7 @@ impl<A: Application> Session<A> {
             for item in shared.outbox.take_items(WRITE_BYTES_MAX, written) {
                 bytes += item.prepared.size();
                 packets += 1;
-                link.write(&item.prepared, batch);
+                link.write(&item.prepared, &shared.core.config, batch);
                 if let Some(ack) = item.ack {
                     app.handle_sent(*ack);
                 }
@@ -83,13 +83,16 @@ impl<A: Application> Session<A> {
         }
         let (mut bytes, packets) = (0, items.len());
         let sent = link.answer_get(|payload| {
+            let mut compress = false;
             for item in items {
                 bytes += item.prepared.size();
+                compress |= item.prepared.flags.compress;
                 item.prepared.write_payload(payload);
                 if let Some(ack) = item.ack {
                     app.handle_sent(*ack);
                 }
             }
+            compress
         });
         shared.outbox.written(bytes);
         shared.outbox.set_writable(false);

@@ -101,8 +101,9 @@ impl PollingLink {
         }
     }
 
-    /// Answers the GET that waits with what waits here and what `fill` adds. False if the client had left meanwhile.
-    pub(crate) fn answer_get(&mut self, fill: impl FnOnce(&mut payload::Encoder)) -> bool {
+    /// Answers the GET that waits with what waits here and what `fill` adds. `fill` tells whether
+    /// the answer may be compressed. False if the client had left meanwhile.
+    pub(crate) fn answer_get(&mut self, fill: impl FnOnce(&mut payload::Encoder) -> bool) -> bool {
         let Some(get) = self.get.take() else { return true };
         self.release = false;
         let mut payload = payload::Encoder::new();
@@ -110,12 +111,12 @@ impl PollingLink {
         let (close, control): (Vec<_>, Vec<_>) =
             self.take_control().into_iter().partition(|packet| matches!(packet, Packet::Close));
         control.iter().for_each(|packet| payload.push(packet));
-        fill(&mut payload);
+        let compress = fill(&mut payload);
         close.iter().take(1).for_each(|packet| payload.push(packet));
         if payload.is_empty() {
             payload.push(&Packet::Noop);
         }
-        get.send(PollAnswer::Payload(payload.finish())).is_ok()
+        get.send(PollAnswer::Payload { body: payload.finish(), compress }).is_ok()
     }
 
     /// The next packet of the POST's body, not decoded yet.

@@ -74,6 +74,11 @@ impl WebSocketLink {
         }
     }
 
+    /// With what the handshake agreed on.
+    pub(crate) fn with_extensions(self, extensions: &ws::Extensions) -> Self {
+        WebSocketLink { connection: self.connection.with_extensions(extensions), ..self }
+    }
+
     /// Reads once and hands each event to `on_event`, until it breaks or `budget` events are handled. What is then left is kept.
     pub(crate) fn poll_read(
         &mut self,
@@ -223,7 +228,12 @@ impl WebSocketLink {
     }
 
     /// Adds a packet of the application in this link's dialect.
-    pub(crate) fn write(&self, prepared: &Prepared, batch: &mut Batch) {
+    pub(crate) fn write(&self, prepared: &Prepared, config: &Config, batch: &mut Batch) {
+        if let (Some(agreed), Some(config)) = (self.connection.deflate(), &config.per_message_deflate)
+            && prepared.may_deflate(self.dialect, config)
+        {
+            return prepared.write_deflated(self.dialect, agreed.window_bits(Role::Server), config, batch);
+        }
         match self.dialect {
             Dialect::Engine { base64 } => prepared.write_frames(base64, batch),
             Dialect::Native { raw } => prepared.write_native(raw, batch),

@@ -4,7 +4,9 @@
 mod allocations;
 mod bounds;
 mod closing;
+mod compression;
 mod connecting;
+mod deflate;
 mod emitting;
 mod engine;
 mod events;

@@ -43,6 +43,19 @@ impl Response {
 
 /// One request on a connection of its own.
 pub(crate) async fn http(address: SocketAddr, method: &str, target: &str, headers: &str, body: &str) -> Response {
+    let (head, body) = http_bytes(address, method, target, headers, body).await;
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Response { status, head, body: String::from_utf8(body).unwrap() }
+}
+
+/// The same, for answers that are no text: head and body.
+pub(crate) async fn http_bytes(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    headers: &str,
+    body: &str,
+) -> (String, Vec<u8>) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
     let request =
@@ -51,10 +64,10 @@ pub(crate) async fn http(address: SocketAddr, method: &str, target: &str, header
     let mut response = Vec::new();
     let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut response)).await;
     read.expect("an answer in time").unwrap();
-    let text = String::from_utf8(response).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").expect("a whole response");
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Response { status, head: head.to_owned(), body: body.to_owned() }
+    let end = response.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole response");
+    let body = response.split_off(end + 4);
+    response.truncate(end);
+    (String::from_utf8(response).unwrap(), body)
 }
 
 /// A polling session of Engine.IO.

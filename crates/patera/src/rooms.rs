@@ -35,6 +35,7 @@ pub(crate) struct Joined {
     /// Its place among the namespace's sockets.
     place: usize,
     /// The rooms it is in, and its place in each.
+    #[allow(clippy::box_collection, reason = "a pointer in each of a million sockets, not a table")]
     rooms: Option<Box<HashMap<Arc<str>, usize>>>,
 }
 

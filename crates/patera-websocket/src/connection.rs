@@ -60,7 +60,7 @@ pub struct Connection {
     role: Role,
     #[cfg(feature = "deflate")]
     deflate: Option<Deflate>,
-    closing: Closing,
+    close_sent: bool,
     close_received: bool,
     failed: bool,
     delivered: Delivered,
@@ -71,13 +71,8 @@ pub struct Connection {
     control: Option<Box<ControlPayload>>,
     /// The newest ping that is not answered.
     pong: Option<Box<ControlPayload>>,
-}
-
-/// Our own close frame.
-enum Closing {
-    Open,
-    Owed(Box<ControlPayload>),
-    Sent,
+    /// Our own close frame, while it is owed.
+    close: Option<Box<ControlPayload>>,
 }
 
 /// What the last event lent out: it is freed at the next call.
@@ -141,7 +136,7 @@ impl Connection {
             role,
             #[cfg(feature = "deflate")]
             deflate: None,
-            closing: Closing::Open,
+            close_sent: false,
             close_received: false,
             failed: false,
             delivered: Delivered::Nothing,
@@ -150,6 +145,7 @@ impl Connection {
             message: None,
             control: None,
             pong: None,
+            close: None,
         }
     }
 
@@ -249,9 +245,9 @@ impl Connection {
         if let Some(pong) = self.pong.take() {
             append(Opcode::Pong, &pong);
         }
-        if let Closing::Owed(payload) = &self.closing {
-            append(Opcode::Close, payload);
-            self.closing = Closing::Sent;
+        if let Some(close) = self.close.take() {
+            append(Opcode::Close, &close);
+            self.close_sent = true;
         }
         out.len() > before
     }
@@ -260,14 +256,14 @@ impl Connection {
     /// behind it. Messages of the peer still come, until its own close frame. Of `reason` as many characters are sent as
     /// fit in 123 bytes. If a close frame is owed or sent already, nothing happens.
     pub fn close(&mut self, code: CloseCode, reason: &str) {
-        if let Closing::Open = self.closing {
-            self.closing = Closing::Owed(Box::new(close::payload(code, reason)));
+        if !self.is_closing() {
+            self.close = Some(Box::new(close::payload(code, reason)));
         }
     }
 
     /// Whether nothing is half read and nothing owed: it owns no heap memory.
     pub fn is_idle(&self) -> bool {
-        let owed = self.pong.is_some() || matches!(self.closing, Closing::Owed(_));
+        let owed = self.pong.is_some() || self.close.is_some();
         let reading =
             self.frame.is_some() || self.message.is_some() || self.control.is_some() || !self.header.is_empty();
         !owed && !reading
@@ -280,7 +276,7 @@ impl Connection {
 
     /// Whether [`poll_output`](Self::poll_output) has given out our close frame.
     pub fn close_sent(&self) -> bool {
-        matches!(self.closing, Closing::Sent)
+        self.close_sent
     }
 
     /// Whether the peer's close frame has come.
@@ -400,22 +396,27 @@ impl Connection {
         Ok(None)
     }
 
+    /// Whether our close frame is owed or sent.
+    fn is_closing(&self) -> bool {
+        self.close_sent || self.close.is_some()
+    }
+
     /// What an event means for this side.
     fn note(&mut self, event: &Event<'_>) {
         match event {
             Event::Text(_) | Event::Binary(_) | Event::Pong(_) => {}
             Event::Ping(payload) => {
                 // RFC 6455 §5.5.1: nothing behind our close frame.
-                if let Closing::Open = self.closing {
+                if !self.is_closing() {
                     self.pong = Some(Box::new(ControlPayload::copy_of(payload)));
                 }
             }
             Event::Close(frame) => {
                 self.close_received = true;
                 self.message = None;
-                if let Closing::Open = self.closing {
+                if !self.is_closing() {
                     let echo = frame.as_ref().map(|frame| close::payload(frame.code, ""));
-                    self.closing = Closing::Owed(Box::new(echo.unwrap_or_default()));
+                    self.close = Some(Box::new(echo.unwrap_or_default()));
                 }
             }
         }

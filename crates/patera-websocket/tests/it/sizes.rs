@@ -6,7 +6,7 @@ use crate::support::{BINARY, CONTINUATION, Frame, Outcome, PING, TEXT, feed, out
 
 #[test]
 fn connection_is_small() {
-    assert!(size_of::<Connection>() <= 104, "{}", size_of::<Connection>());
+    assert!(size_of::<Connection>() <= 88, "{}", size_of::<Connection>());
 }
 
 #[test]

@@ -22,8 +22,8 @@ use crate::{
 /// The options of `cargo xtask hostile`.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Which entries: `base` are those against default options.
-    #[arg(long, default_value = "base", value_parser = ["base"])]
+    /// Which entries: `base` are those against default options, `pmd` those for permessage-deflate.
+    #[arg(long, default_value = "base", value_parser = SETS)]
     set: String,
     /// Only the entries whose id matches this regular expression.
     #[arg(long)]
@@ -32,6 +32,9 @@ pub(crate) struct Options {
     #[arg(long)]
     release: bool,
 }
+
+/// The sets that can be played.
+const SETS: [&str; 2] = ["base", "pmd"];
 
 /// Plays what was asked for and prints each entry that differs.
 pub(crate) fn run_command(options: &Options) -> Outcome {
@@ -44,9 +47,12 @@ pub(crate) fn run_command(options: &Options) -> Outcome {
     survived(&rows)
 }
 
-/// The whole set `base`, as a part of `cargo xtask test`: one line of totals.
+/// All sets, as a part of `cargo xtask test`: one line of totals.
 pub(crate) fn run_all(workspace: &Workspace) -> Outcome {
-    let rows = play(workspace, &Options { set: "base".to_owned(), only: None, release: false })?;
+    let mut rows = Vec::new();
+    for set in SETS {
+        rows.extend(play(workspace, &Options { set: set.to_owned(), only: None, release: false })?);
+    }
     println!("{}", totals(&rows));
     survived(&rows)
 }
@@ -59,7 +65,7 @@ fn play(workspace: &Workspace, options: &Options) -> Outcome<Vec<Value>> {
     let scratch = workspace.scratch()?;
     let rows = scratch.join(format!("hostile-{}.jsonl", options.set));
     let log = scratch.join("hostile-server.log");
-    let mut server = Server::start(&workspace.program(profile, "conformance-server"), &log)?;
+    let mut server = Server::start(&workspace.program(profile, "conformance-server"), &options.set, &log)?;
     let script = workspace::conformance().join("hostile/run.py");
     let mut program = Program::new("python3").args([script]).args([&server.port, "--set", &options.set]);
     if let Some(pattern) = &options.only {
@@ -122,10 +128,11 @@ struct Server {
 }
 
 impl Server {
-    /// With default options.
-    fn start(program: &Path, log: &Path) -> Outcome<Self> {
+    /// With default options, and those that the set is about.
+    fn start(program: &Path, set: &str, log: &Path) -> Outcome<Self> {
         let log = File::create(log).map_err(Failure::io(log.display()))?;
         let program = Program::new(program).env("PORT", "0").env("OPTIONS", "{}").env("EXIT_WITH_STDIN", "1");
+        let program = program.env("PER_MESSAGE_DEFLATE", if set == "pmd" { "1" } else { "0" });
         let mut server = Self { process: program.spawn_server(log)?, port: String::new() };
         let output = server.process.stdout.take().expect("spawn_server pipes standard output");
         for line in BufReader::new(output).lines().map_while(Result::ok) {

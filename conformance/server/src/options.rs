@@ -1,8 +1,9 @@
-//! `OPTIONS`: the library's options as JSON, so that a test can start the server it needs.
+//! `OPTIONS`: the library's options as JSON, so that a test can start the server it needs. `PER_MESSAGE_DEFLATE` and
+//! `HTTP_COMPRESSION`, beside it, turn compression on (`1`) or off (`0`).
 
 use std::time::Duration;
 
-use patera::{Config, Cookie, Cors, CorsOrigin, Error, Result, SameSite, Transport};
+use patera::{Config, Cookie, Cors, CorsOrigin, DeflateConfig, Error, HttpCompression, Result, SameSite, Transport};
 use serde::Deserialize;
 
 /// What `OPTIONS` may say; what it leaves out keeps its default.
@@ -69,6 +70,8 @@ impl Options {
         config.cors = self.cors.map(CorsOptions::cors);
         config.cookie = self.cookie.map(CookieOptions::cookie).transpose()?;
         config.origins = self.origins;
+        set(&mut config.per_message_deflate, switch("PER_MESSAGE_DEFLATE", DeflateConfig::default())?);
+        set(&mut config.http_compression, switch("HTTP_COMPRESSION", HttpCompression::default())?);
         config.allow_request(|request| async move {
             match request.header("x-refuse") {
                 Some(message) => Err(Error::new(message)),
@@ -114,6 +117,16 @@ impl CookieOptions {
         };
         cookie.max_age = self.max_age.map(Duration::from_secs);
         Ok(cookie)
+    }
+}
+
+/// What an environment variable makes of an option that is on or off; `None` leaves it as it is.
+fn switch<T>(variable: &str, on: T) -> Result<Option<Option<T>>> {
+    match std::env::var(variable).as_deref() {
+        Err(_) => Ok(None),
+        Ok("1") => Ok(Some(Some(on))),
+        Ok("0") => Ok(Some(None)),
+        Ok(other) => Err(Error::new(format!("{variable}: {other}?"))),
     }
 }
 

@@ -8,7 +8,8 @@ use std::net::IpAddr;
 use axum::Router;
 use axum::routing::get;
 use clap::Args;
-use patera::{Config, Cors, Io};
+use clap::builder::BoolishValueParser;
+use patera::{Config, Cors, DeflateConfig, Io};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
@@ -28,6 +29,12 @@ pub(crate) struct Options {
     /// Origin whose pages may read from this server (CORS); may be given several times, "*" is any
     #[arg(long, value_name = "ORIGIN", value_parser = parse_origin)]
     cors_origin: Vec<String>,
+    /// Compress WebSocket messages from 1,024 bytes, with clients that offer it (permessage-deflate)
+    #[arg(long, env = "PATERA_PER_MESSAGE_DEFLATE", value_parser = BoolishValueParser::new())]
+    per_message_deflate: bool,
+    /// Send the answers of HTTP long-polling as they are, however long
+    #[arg(long, env = "PATERA_NO_HTTP_COMPRESSION", value_parser = BoolishValueParser::new())]
+    no_http_compression: bool,
 }
 
 /// Why the server did not start, or ended.
@@ -91,6 +98,10 @@ fn config(options: &Options) -> Config {
         origins if origins.iter().any(|origin| origin == "*") => Some(Cors::any()),
         origins => Some(Cors { credentials: true, ..Cors::origins(origins) }),
     };
+    config.per_message_deflate = options.per_message_deflate.then(DeflateConfig::default);
+    if options.no_http_compression {
+        config.http_compression = None;
+    }
     config
 }
 
@@ -158,5 +169,32 @@ fn signal() -> impl Future<Output = ()> + Send + 'static {
 async fn wait_for_ctrl_c() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn compression_is_as_it_was_asked_for() {
+        let check = |arguments: &[&str], expected: (bool, bool)| {
+            let arguments = Arguments::try_parse_from([&["patera"], arguments].concat()).expect("known options");
+            let config = config(&arguments.options);
+            let on = (config.per_message_deflate.is_some(), config.http_compression.is_some());
+            assert_eq!(on, expected);
+        };
+        check(&[], (false, true));
+        check(&["--per-message-deflate"], (true, true));
+        check(&["--no-http-compression"], (false, false));
+        check(&["--per-message-deflate", "--no-http-compression"], (true, false));
     }
 }

@@ -10,7 +10,7 @@ use serde::{
 };
 
 use super::{
-    placeholder::{LookAhead, Source},
+    placeholder::{LookAhead, Source, as_usually_written},
     scan::Raw,
 };
 
@@ -27,9 +27,58 @@ pub(super) fn from_raw_seed<'de, S: DeserializeSeed<'de>>(
     if attachments.is_empty() || raw.plain_string().is_some() {
         return from_raw_with(raw, seed);
     }
-    let mut inner = serde_json::Deserializer::from_str(raw.json);
     let source = Source::new(attachments, raw.json);
-    seed.deserialize(Resolve { inner: &mut inner, source: &source })
+    match as_usually_written(raw.json).and_then(|num| attachments.get(num)) {
+        Some(data) => seed.deserialize(Attachment { data, json: raw.json, source: &source }),
+        None => {
+            let mut inner = serde_json::Deserializer::from_str(raw.json);
+            seed.deserialize(Resolve { inner: &mut inner, source: &source })
+        }
+    }
+}
+
+/// An argument that is an attachment, for who wants bytes or anything; for all else it is JSON as any other.
+struct Attachment<'de, 's> {
+    data: &'s Bytes,
+    json: &'de str,
+    source: &'s Source<'s>,
+}
+
+macro_rules! deserialize_with_source {
+    ($($method:ident($($argument:ident: $type:ty),*))*) => {$(
+        fn $method<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> serde_json::Result<V::Value> {
+            let mut inner = serde_json::Deserializer::from_str(self.json);
+            Resolve { inner: &mut inner, source: self.source }.$method($($argument,)* visitor)
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Attachment<'de, '_> {
+    type Error = serde_json::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> serde_json::Result<V::Value> {
+        visitor.visit_bytes(self.data)
+    }
+
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> serde_json::Result<V::Value> {
+        visitor.visit_bytes(self.data)
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> serde_json::Result<V::Value> {
+        visitor.visit_bytes(self.data)
+    }
+
+    deserialize_with_source! {
+        deserialize_bool() deserialize_i8() deserialize_i16() deserialize_i32() deserialize_i64() deserialize_i128()
+        deserialize_u8() deserialize_u16() deserialize_u32() deserialize_u64() deserialize_u128()
+        deserialize_f32() deserialize_f64() deserialize_char() deserialize_str() deserialize_string()
+        deserialize_option() deserialize_unit() deserialize_unit_struct(name: &'static str)
+        deserialize_newtype_struct(name: &'static str) deserialize_seq() deserialize_tuple(len: usize)
+        deserialize_tuple_struct(name: &'static str, len: usize) deserialize_map()
+        deserialize_struct(name: &'static str, fields: &'static [&'static str])
+        deserialize_enum(name: &'static str, variants: &'static [&'static str]) deserialize_identifier()
+        deserialize_ignored_any()
+    }
 }
 
 /// Decodes one raw value by a seed that resolves placeholders itself, or where there are none.

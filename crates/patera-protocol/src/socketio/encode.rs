@@ -1,7 +1,7 @@
 //! Packets to send. Everything appends the packet's text, without the `4` of Engine.IO, and returns the attachments,
 //! each of which follows as a binary message. SIO 5 "Packet encoding"; what revision 4 writes otherwise is named so.
 
-use std::{borrow::Cow, error, fmt, io::Write as _};
+use std::{borrow::Cow, error, fmt};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -174,9 +174,12 @@ fn packet(
     })?;
     if !attachments.is_empty() {
         // `2[…` → `51-[…`: an event 2 becomes 5, an acknowledgement 3 becomes 6.
-        let count = format!("{}-", attachments.len());
         out[start] = kind + 3;
-        out.splice(start + 1..start + 1, count.bytes());
+        let end = out.len();
+        append_decimal(out, attachments.len() as u64);
+        out.push(b'-');
+        let count = out.len() - end;
+        out[start + 1..].rotate_right(count);
     }
     Ok(attachments)
 }
@@ -237,7 +240,7 @@ fn append_array<T: Serialize + ?Sized>(
 }
 
 fn append_decimal(out: &mut Vec<u8>, number: u64) {
-    write!(out, "{number}").expect("a vector takes every write");
+    serde_json::to_writer(out, &number).expect("a vector takes every write, and a number is always JSON");
 }
 
 fn or_restore(

@@ -31,7 +31,7 @@ pub fn event<T: Serialize + ?Sized>(
     }
     packet(out, b'2', namespace, ack, |out, attachments| {
         out.push(b'[');
-        ser::to_json(out, attachments, name)?;
+        ser::append_string(out, name)?;
         append_arguments(out, args, |out, args| ser::to_json(out, attachments, args))
     })
 }

@@ -13,8 +13,8 @@ use super::{
     scan::{DEPTH_MAX, Fault, Raw, Scanner},
 };
 
-/// The elements of an array. Most events have few.
-pub(super) type RawValues<'a> = SmallVec<[Raw<'a>; 4]>;
+/// The elements of an array. Most events have one or two, and this is moved about.
+pub(super) type RawValues<'a> = SmallVec<[Raw<'a>; 2]>;
 
 /// Splits `["name",…]` into the event's name and its arguments.
 pub(super) fn split_event<'a>(

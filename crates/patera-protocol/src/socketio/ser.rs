@@ -11,7 +11,10 @@ use serde::{
 };
 use serde_json::ser::Formatter;
 
-use super::strings::{PlainStrings, write_plain_string};
+use super::{
+    strings::{PlainStrings, write_plain_string},
+    text::first_special,
+};
 
 /// Appends the JSON of a value; its bytes become attachments, numbered on from those that are there.
 pub(super) fn to_json<T: Serialize + ?Sized>(
@@ -23,6 +26,17 @@ pub(super) fn to_json<T: Serialize + ?Sized>(
     let formatter = Attach { attachments, is_string: &is_string };
     let mut serializer = serde_json::Serializer::with_formatter(out, formatter);
     value.serialize(PlainStrings { inner: &mut serializer, is_string: &is_string })
+}
+
+/// Appends a string as JSON.
+pub(super) fn append_string(out: &mut Vec<u8>, text: &str) -> serde_json::Result<()> {
+    if first_special(text.as_bytes()).is_some() {
+        return serde_json::to_writer(out, text);
+    }
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+    Ok(())
 }
 
 /// Appends the JSON of a value for peers without attachments: its bytes are `{"base64":"…"}`.

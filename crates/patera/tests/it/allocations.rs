@@ -86,3 +86,24 @@ fn an_idle_connection_owns_seven_allocations() {
     let bytes = own(|info| info.bytes_current);
     assert!(bytes <= 1200, "{bytes}");
 }
+
+#[test]
+fn a_broadcast_allocates_nothing_for_its_receivers() {
+    let runtime = runtime();
+    let io = Io::new();
+    let connect_frame = frame("40");
+    let mut clients: Vec<_> = (0..20).map(|_| runtime.block_on(connect(&io, &connect_frame))).collect();
+    let mut broadcast = || {
+        measure(|| {
+            runtime.block_on(async {
+                io.emit("news", "hello");
+                for near in &mut clients {
+                    assert!(near.read(&mut [0; 64]).await.unwrap() > 0);
+                }
+            });
+        })
+    };
+    broadcast();
+    // The packet and its bytes.
+    assert_eq!(broadcast().count_total, 2);
+}

@@ -22,7 +22,7 @@ use crate::{
 /// The options of `cargo xtask hostile`.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Which entries: `base` are those against default options, `pmd` those for permessage-deflate.
+    /// Which entries: `base` are those against default options, `eio3` those of older clients, `pmd` those for permessage-deflate.
     #[arg(long, default_value = "base", value_parser = SETS)]
     set: String,
     /// Only the entries whose id matches this regular expression.
@@ -34,7 +34,7 @@ pub(crate) struct Options {
 }
 
 /// The sets that can be played.
-const SETS: [&str; 2] = ["base", "pmd"];
+const SETS: [&str; 3] = ["base", "eio3", "pmd"];
 
 /// Plays what was asked for and prints each entry that differs.
 pub(crate) fn run_command(options: &Options) -> Outcome {
@@ -132,7 +132,8 @@ impl Server {
     fn start(program: &Path, set: &str, log: &Path) -> Outcome<Self> {
         let log = File::create(log).map_err(Failure::io(log.display()))?;
         let program = Program::new(program).env("PORT", "0").env("OPTIONS", "{}").env("EXIT_WITH_STDIN", "1");
-        let program = program.env("PER_MESSAGE_DEFLATE", if set == "pmd" { "1" } else { "0" });
+        let switch = |on| if on { "1" } else { "0" };
+        let program = program.env("PER_MESSAGE_DEFLATE", switch(set == "pmd")).env("ALLOW_EIO3", switch(set == "eio3"));
         let mut server = Self { process: program.spawn_server(log)?, port: String::new() };
         let output = server.process.stdout.take().expect("spawn_server pipes standard output");
         for line in BufReader::new(output).lines().map_while(Result::ok) {

@@ -1,5 +1,5 @@
-//! `OPTIONS`: the library's options as JSON, so that a test can start the server it needs. `PER_MESSAGE_DEFLATE` and
-//! `HTTP_COMPRESSION`, beside it, turn compression on (`1`) or off (`0`).
+//! `OPTIONS`: the library's options as JSON, so that a test can start the server it needs. `PER_MESSAGE_DEFLATE`,
+//! `HTTP_COMPRESSION` and `ALLOW_EIO3`, beside it, turn those on (`1`) or off (`0`).
 
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ pub(crate) struct Options {
     connect_timeout: Option<u64>,
     max_http_buffer_size: Option<usize>,
     transports: Option<Vec<String>>,
+    allow_eio3: Option<bool>,
     allow_upgrades: Option<bool>,
     path: Option<String>,
     cors: Option<CorsOptions>,
@@ -62,6 +63,8 @@ impl Options {
         set(&mut config.upgrade_timeout, self.upgrade_timeout.map(Duration::from_millis));
         set(&mut config.connect_timeout, self.connect_timeout.map(Duration::from_millis));
         set(&mut config.max_http_buffer_size, self.max_http_buffer_size);
+        set(&mut config.allow_eio3, switch("ALLOW_EIO3", ())?.map(|on| on.is_some()));
+        set(&mut config.allow_eio3, self.allow_eio3);
         set(&mut config.allow_upgrades, self.allow_upgrades);
         set(&mut config.path, self.path);
         if let Some(names) = self.transports {

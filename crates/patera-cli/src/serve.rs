@@ -35,6 +35,9 @@ pub(crate) struct Options {
     /// Send the answers of HTTP long-polling as they are, however long
     #[arg(long, env = "PATERA_NO_HTTP_COMPRESSION", value_parser = BoolishValueParser::new())]
     no_http_compression: bool,
+    /// Refuse clients of Socket.IO 1 and 2
+    #[arg(long, env = "PATERA_NO_EIO3", value_parser = BoolishValueParser::new())]
+    no_eio3: bool,
 }
 
 /// Why the server did not start, or ended.
@@ -93,6 +96,7 @@ pub(crate) async fn run(options: &Options) -> Result<(), Error> {
 fn config(options: &Options) -> Config {
     let mut config = Config::default();
     config.path.clone_from(&options.path);
+    config.allow_eio3 = !options.no_eio3;
     config.cors = match &options.cors_origin[..] {
         [] => None,
         origins if origins.iter().any(|origin| origin == "*") => Some(Cors::any()),

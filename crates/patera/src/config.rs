@@ -48,11 +48,15 @@ pub struct Config {
     pub add_trailing_slash: bool,
     /// Transports a client may open a session with. Default both; another one is refused with code 0, "Transport unknown".
     pub transports: Vec<Transport>,
+    /// Whether clients of Socket.IO 1 and 2 may connect, which speak Engine.IO 3: socket.io's `allowEIO3`. Default false; a request
+    /// with another `EIO` than 4, or with none, is then refused with code 5, "Unsupported protocol version". On, it is Engine.IO 3.
+    pub allow_eio3: bool,
     /// Whether a polling session may move to WebSocket. Default true. Off, no upgrade is offered and one that is tried is refused.
     pub allow_upgrades: bool,
-    /// From the last pong to the next ping. Default 25 s.
+    /// From the last pong to the next ping. Default 25 s. Clients of Engine.IO 3 ping by themselves, so often.
     pub ping_interval: Duration,
-    /// How long a pong may take; then the session ends with `ping timeout`. Default 20 s.
+    /// How long a pong may take; then the session ends with `ping timeout`. Default 20 s. In Engine.IO 3 it ends when nothing came
+    /// for `ping_interval` and `ping_timeout` together.
     pub ping_timeout: Duration,
     /// How long a WebSocket may take to take over a polling session; then it is closed and polling goes on. Default 10 s.
     pub upgrade_timeout: Duration,
@@ -131,6 +135,7 @@ impl Default for Config {
             path: "/socket.io".to_owned(),
             add_trailing_slash: true,
             transports: vec![Transport::Polling, Transport::WebSocket],
+            allow_eio3: false,
             allow_upgrades: true,
             ping_interval: Duration::from_secs(25),
             ping_timeout: Duration::from_secs(20),

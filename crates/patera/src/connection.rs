@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
-use patera_protocol::engineio::Message;
+use patera_protocol::engineio::{Message, Version};
 use patera_protocol::socketio::{self, Args, EncodeError, Incoming, OwnedArgs, Slot, encode};
 use serde::Serialize;
 use smallvec::SmallVec;
@@ -14,7 +14,7 @@ use crate::core::Shared;
 use crate::dispatch;
 use crate::error::{DisconnectReason, Error};
 use crate::io::IoInner;
-use crate::outbox::{Item, PendingAck};
+use crate::outbox::{Command, Item, PendingAck};
 use crate::prepared::{Flags, Prepared};
 use crate::session::{Application, Scope};
 use crate::socket::{Socket, SocketInner};
@@ -33,9 +33,9 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(io: Arc<IoInner>) -> Self {
+    pub(crate) fn new(io: Arc<IoInner>, version: Version) -> Self {
         Connection {
-            protocol: socketio::Connection::server(io.core.protocol.clone()),
+            protocol: socketio::Connection::server_with_revision(version.into(), io.core.protocol.clone()),
             sockets: SmallVec::new(),
             acks: PendingAcks::default(),
             tasks: Tasks::default(),
@@ -103,7 +103,11 @@ impl Connection {
         }
         self.connect_until = None;
         self.protocol.accept(socket.0.slot);
-        let payload = Connected { sid: socket.id() };
+        let payload = match scope.shared.dialect.version {
+            Version::V4 => Some(Connected { sid: socket.id() }),
+            // It knows its id by itself.
+            _ => None,
+        };
         let packet = Prepared::packet(Flags::control(), |out| {
             encode::connect(out, &socket.0.namespace.name, &payload).map(|()| Vec::new())
         });
@@ -116,7 +120,10 @@ impl Connection {
         self.protocol.refuse(socket.0.slot);
         self.sockets[socket.0.slot.index()] = None;
         let name = &socket.0.namespace.name;
-        push(scope.shared, |out| encode::connect_error(out, name, &error.message(), error.data()));
+        push(scope.shared, |out| match scope.shared.dialect.version {
+            Version::V4 => encode::connect_error(out, name, &error.message(), error.data()),
+            _ => encode::error_v4(out, name, &error.message(), error.data()),
+        });
         dispatch::disconnect(socket, DisconnectReason::ServerNamespaceDisconnect, &mut self.tasks, scope.waker)
     }
 
@@ -154,6 +161,13 @@ enum Step {
 impl Application for Connection {
     fn open(&mut self, scope: &Scope<'_>) {
         self.connect_until = Some(scope.now + self.io.core.config.connect_timeout);
+        // A client of Engine.IO 3 has asked for the default namespace by opening the session.
+        if scope.shared.dialect.version == Version::V3
+            && let Some(slot) = self.protocol.enter_root()
+            && let Err(reason) = self.handle_connect(slot, "/", None, scope)
+        {
+            scope.shared.outbox.command(Command::Close { reason, flush: true });
+        }
     }
 
     fn handle_message(&mut self, message: Message<'_>, scope: &Scope<'_>) -> Result<(), DisconnectReason> {
@@ -183,7 +197,10 @@ impl Application for Connection {
         }
         match step {
             Step::Done(result) => result,
-            Step::Connect(slot, name, auth) => self.handle_connect(slot, &name, auth, scope),
+            Step::Connect(slot, name, auth) => {
+                self.protocol.release();
+                self.handle_connect(slot, &name, auth, scope)
+            }
             Step::Disconnect(slot) => self.remove(slot, DisconnectReason::ClientNamespaceDisconnect, scope),
         }
     }

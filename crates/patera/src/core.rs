@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-use patera_protocol::engineio::{self, SessionConfig, Transport};
+use patera_protocol::engineio::{self, SessionConfig, Transport, Version};
 use patera_protocol::socketio::ConnectionConfig;
 use tokio::sync::Notify;
 
@@ -92,9 +92,18 @@ pub(crate) struct Shared {
     pub(crate) core: Arc<Core>,
     pub(crate) outbox: Outbox,
     pub(crate) handshake: Handshake,
+    pub(crate) dialect: EngineDialect,
     link: AtomicU8,
     /// Whether a POST is under way: a second one ends the session.
     pub(crate) posting: AtomicBool,
+}
+
+/// How Engine.IO is spoken with a client, from its handshake to its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct EngineDialect {
+    pub(crate) version: Version,
+    /// The client takes bytes as base64 alone: `b64=1`. Clients of revision 3 say so in the handshake and not again.
+    pub(crate) base64: bool,
 }
 
 /// How far a session is on its way from polling to WebSocket.
@@ -107,12 +116,17 @@ pub(crate) enum LinkState {
 }
 
 impl Shared {
-    pub(crate) fn new(core: Arc<Core>, handshake: Handshake, state: LinkState) -> Arc<Self> {
+    pub(crate) fn new(
+        core: Arc<Core>,
+        (handshake, dialect): (Handshake, EngineDialect),
+        state: LinkState,
+    ) -> Arc<Self> {
         Arc::new(Shared {
             sid: Sid::random(),
             core,
             outbox: Outbox::default(),
             handshake,
+            dialect,
             link: AtomicU8::new(state as u8),
             posting: AtomicBool::new(false),
         })

@@ -1,5 +1,6 @@
 //! A packet's frames as permessage-deflate has them, made once for each kind of client and each size of window.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
@@ -9,8 +10,8 @@ use crate::transport::{Batch, Dialect};
 
 /// The sizes that a window may have: 9 to 15 bits.
 const WINDOWS: usize = 7;
-/// The kinds of clients: with bytes or with base64, native with JSON or raw.
-const DIALECTS: usize = 4;
+/// The kinds of clients: with bytes or with base64, of either revision; native with JSON or raw.
+const DIALECTS: usize = 6;
 
 /// Shared by all sessions that get the packet; whoever comes first compresses, and others of its kind wait for that.
 #[derive(Default)]
@@ -31,8 +32,10 @@ impl Deflated {
         let dialect = match dialect {
             Dialect::Engine { base64: false } => 0,
             Dialect::Engine { base64: true } => 1,
-            Dialect::Native { raw: false } => 2,
-            Dialect::Native { raw: true } => 3,
+            Dialect::EngineV3 { base64: false } => 2,
+            Dialect::EngineV3 { base64: true } => 3,
+            Dialect::Native { raw: false } => 4,
+            Dialect::Native { raw: true } => 5,
         };
         let windows = self.0[dialect].get_or_init(Box::default);
         let pieces = windows.0[usize::from(window_bits) - 9].get_or_init(|| make().pieces.into());
@@ -59,12 +62,17 @@ impl<'a> Frames<'a> {
         self.pieces.push(deflated.unwrap_or_else(|| frame.clone()));
     }
 
-    /// Adds a binary message; if it is not worth compressing, without a copy of it.
-    pub(crate) fn push_binary(&mut self, data: &Bytes) {
-        match deflated_server_frame(Opcode::Binary, data, self.window_bits, self.config) {
+    /// Adds a binary message, `prefix` in front of it; if it is not worth compressing, without a copy of `data`.
+    pub(crate) fn push_binary(&mut self, prefix: &[u8], data: &Bytes) {
+        let payload = match prefix {
+            [] => Cow::Borrowed(&data[..]),
+            prefix => Cow::Owned([prefix, data].concat()),
+        };
+        match deflated_server_frame(Opcode::Binary, &payload, self.window_bits, self.config) {
             Some(frame) => self.pieces.push(frame),
             None => {
-                self.pieces.push(Bytes::copy_from_slice(&server_header(Opcode::Binary, data.len())));
+                let header = server_header(Opcode::Binary, payload.len());
+                self.pieces.push([&header[..], prefix].concat().into());
                 self.pieces.push(data.clone());
             }
         }
@@ -95,8 +103,14 @@ mod tests {
 
     #[test]
     fn a_packet_is_compressed_once_for_each_dialect_and_window() {
-        let dialects =
-            [DIALECT, Dialect::Engine { base64: true }, Dialect::Native { raw: false }, Dialect::Native { raw: true }];
+        let dialects = [
+            DIALECT,
+            Dialect::Engine { base64: true },
+            Dialect::EngineV3 { base64: false },
+            Dialect::EngineV3 { base64: true },
+            Dialect::Native { raw: false },
+            Dialect::Native { raw: true },
+        ];
         let frame = server_frame(Opcode::Text, &[b'a'; 5000]);
         let config = DeflateConfig::default();
         let (deflated, made) = (Deflated::default(), Cell::new(0));
@@ -115,7 +129,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(made.get(), 4 * 7);
+        assert_eq!(made.get(), 6 * 7);
     }
 
     #[test]
@@ -137,8 +151,11 @@ mod tests {
         let mut frames = Frames::new(15, &config);
         frames.push(&frame);
         frames.push(&Bytes::new());
-        frames.push_binary(&data);
-        assert_eq!(frames.pieces, [frame, Bytes::from_static(b"\x82\x03"), data.clone()]);
+        frames.push_binary(&[], &data);
+        frames.push_binary(&[4], &data);
+        let headers = [Bytes::from_static(b"\x82\x03"), Bytes::from_static(b"\x82\x04\x04")];
+        let [header, header_v3] = headers;
+        assert_eq!(frames.pieces, [frame, header, data.clone(), header_v3, data.clone()]);
         assert_eq!(frames.pieces[2].as_ptr(), data.as_ptr());
     }
 }

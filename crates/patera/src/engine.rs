@@ -28,7 +28,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use patera_protocol::engineio;
-use patera_protocol::engineio::Transport;
+use patera_protocol::engineio::{Transport, Version};
 use patera_protocol::socketio::Slot;
 use tokio::net::{TcpListener, ToSocketAddrs};
 
@@ -221,6 +221,11 @@ impl Session {
     /// The request that opened it.
     pub fn handshake(&self) -> &Handshake {
         &self.shared.handshake
+    }
+
+    /// The revision of Engine.IO that the client speaks: 4, or 3 with [`Config::allow_eio3`].
+    pub fn protocol(&self) -> Version {
+        self.shared.dialect.version
     }
 
     /// The transport it is on now.

@@ -258,7 +258,8 @@ impl Host for IoInner {
     }
 
     fn start(self: Arc<Self>, shared: Arc<Shared>, link: Link) {
-        Session::spawn(shared, link, Connection::new(self));
+        let version = shared.dialect.version;
+        Session::spawn(shared, link, Connection::new(self, version));
     }
 
     fn start_native(self: Arc<Self>, shared: Arc<Shared>, link: Link, path: &str) {

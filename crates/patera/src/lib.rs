@@ -61,7 +61,7 @@ mod tasks;
 mod trace;
 mod transport;
 
-pub use patera_protocol::engineio::Transport;
+pub use patera_protocol::engineio::{Transport, Version};
 pub use patera_protocol::socketio::{ArgumentError, ConnectionConfig, EncodeError, Map, Value};
 pub use patera_websocket::DeflateConfig;
 

@@ -21,7 +21,7 @@ use std::time::Instant;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use patera_protocol::engineio::Message;
+use patera_protocol::engineio::{Message, Version};
 use patera_protocol::socketio::Slot;
 use patera_websocket::{Opcode, server_frame};
 use serde::Deserialize;
@@ -47,7 +47,7 @@ pub(crate) struct NativeConnection {
 
 impl NativeConnection {
     pub(crate) fn new(io: Arc<IoInner>, namespace: Arc<NamespaceInner>, raw: bool) -> Self {
-        NativeConnection { connection: Connection::new(io), namespace, raw }
+        NativeConnection { connection: Connection::new(io, Version::V4), namespace, raw }
     }
 
     /// `/chat,` as it stands in a packet; nothing for `/`.

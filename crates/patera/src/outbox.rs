@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use parking_lot::Mutex;
+use patera_protocol::engineio::payload::Format;
 use patera_protocol::socketio::{OwnedArgs, Slot};
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
@@ -33,7 +34,7 @@ pub(crate) struct PendingAck {
 /// What other tasks ask of a session.
 pub(crate) enum Command {
     /// A polling GET: answer it.
-    Poll(oneshot::Sender<PollAnswer>),
+    Poll(Poll),
     /// A polling POST: its body.
     Post(Post),
     /// A WebSocket that wants to take the session over.
@@ -51,10 +52,17 @@ pub(crate) struct Turn {
     pub(crate) overflowed: bool,
 }
 
+/// A polling GET.
+pub(crate) struct Poll {
+    pub(crate) format: Format,
+    pub(crate) answer: oneshot::Sender<PollAnswer>,
+}
+
 /// The answer to a polling GET.
 pub(crate) enum PollAnswer {
     Payload {
         body: Vec<u8>,
+        content_type: &'static str,
         /// Whether it may be compressed.
         compress: bool,
     },

@@ -1,11 +1,12 @@
 //! A packet made once and shared by every session it goes to: its text, its attachments, its whole WebSocket frame.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
 
 use bytes::{Buf as _, Bytes};
-use patera_protocol::engineio::{Message, Packet, payload};
-use patera_protocol::socketio::EncodeError;
+use patera_protocol::engineio::{Message, Packet, Version, payload};
+use patera_protocol::socketio::{EncodeError, encode};
 use patera_websocket::{DeflateConfig, Opcode, SERVER_HEADER_BYTES_MAX, server_frame, server_header};
 
 use crate::config::COPY_BYTES_MAX;
@@ -21,11 +22,22 @@ use crate::transport::{Batch, Dialect};
 pub(crate) struct Prepared {
     buffer: Bytes,
     text_at: u8,
+    /// Whether it is a packet of Socket.IO, whose text may be written in other ways.
+    is_packet: bool,
     pub(crate) flags: Flags,
     attachments: Vec<Bytes>,
-    /// What a plain WebSocket gets instead, once one is in the audience.
-    native: OnceLock<Box<native::Forms>>,
-    /// What clients with permessage-deflate get instead, once one is in the audience and the packet is long enough.
+    /// What few audiences need, once one of those is there.
+    rare: OnceLock<Box<Rare>>,
+}
+
+/// Other forms of a packet, each made once, when the first of those who need it is in the audience.
+#[derive(Default)]
+struct Rare {
+    /// What a plain WebSocket gets instead.
+    native: OnceLock<native::Forms>,
+    /// What the polling of Engine.IO 3 gets instead, with the `4`; nothing if that is the same.
+    ascii: OnceLock<Option<Box<[u8]>>>,
+    /// What clients with permessage-deflate get instead, if the packet is long enough.
     deflated: OnceLock<Box<Deflated>>,
 }
 
@@ -74,7 +86,7 @@ impl Prepared {
         scratch.extend_from_slice(&[0; GAP]);
         scratch.push(b'4');
         let attachments = encode(&mut scratch)?;
-        Ok(Self::framed(scratch, attachments, flags))
+        Ok(Self::framed(scratch, true, attachments, flags))
     }
 
     /// An Engine.IO text message.
@@ -83,7 +95,7 @@ impl Prepared {
         buffer.extend_from_slice(&[0; GAP]);
         buffer.push(b'4');
         buffer.extend_from_slice(text.as_bytes());
-        Self::framed(buffer, Vec::new(), Flags::default())
+        Self::framed(buffer, false, Vec::new(), Flags::default())
     }
 
     /// An Engine.IO binary message.
@@ -91,15 +103,15 @@ impl Prepared {
         Arc::new(Prepared {
             buffer: Bytes::new(),
             text_at: 0,
+            is_packet: false,
             flags: Flags::default(),
             attachments: vec![data],
-            native: OnceLock::new(),
-            deflated: OnceLock::new(),
+            rare: OnceLock::new(),
         })
     }
 
     /// `text`: behind a gap for the header. What is small is copied, and the buffer used again; what is large is kept as it is.
-    fn framed(mut text: Vec<u8>, attachments: Vec<Bytes>, flags: Flags) -> Arc<Self> {
+    fn framed(mut text: Vec<u8>, is_packet: bool, attachments: Vec<Bytes>, flags: Flags) -> Arc<Self> {
         let header = server_header(Opcode::Text, text.len() - GAP);
         let at = GAP - header.len();
         text[at..GAP].copy_from_slice(&header);
@@ -114,7 +126,7 @@ impl Prepared {
         };
         // A header is at most `GAP` bytes, which is 10.
         let text_at = header.len() as u8;
-        Arc::new(Prepared { buffer, text_at, flags, attachments, native: OnceLock::new(), deflated: OnceLock::new() })
+        Arc::new(Prepared { buffer, text_at, is_packet, flags, attachments, rare: OnceLock::new() })
     }
 
     /// What it counts in an outbox.
@@ -133,24 +145,27 @@ impl Prepared {
     }
 
     /// As Engine.IO WebSocket frames; with `base64` bytes are text, `bAQID`.
-    pub(crate) fn write_frames(&self, base64: bool, batch: &mut Batch) {
+    pub(crate) fn write_frames(&self, version: Version, base64: bool, batch: &mut Batch) {
         if !self.buffer.is_empty() {
             batch.push(&self.buffer);
         }
         for data in &self.attachments {
             if base64 {
-                batch.copy(&server_frame(Opcode::Text, &base64_text(data)));
+                batch.copy(&server_frame(Opcode::Text, &base64_text(version, data)));
             } else {
-                batch.copy(&server_header(Opcode::Binary, data.len()));
+                let prefix = version.binary_prefix();
+                batch.copy(&server_header(Opcode::Binary, prefix.len() + data.len()));
+                batch.copy(prefix);
                 batch.push(data);
             }
         }
     }
 
     /// As packets of a polling payload.
-    pub(crate) fn write_payload(&self, payload: &mut payload::Encoder) {
+    pub(crate) fn write_payload(&self, version: Version, payload: &mut payload::Encoder) {
         if !self.buffer.is_empty() {
-            payload.push_text(&self.buffer[usize::from(self.text_at)..]);
+            let text = &self.buffer[usize::from(self.text_at)..];
+            payload.push_text(if version == Version::V4 { text } else { self.ascii().unwrap_or(text) });
         }
         for data in &self.attachments {
             payload.push_binary(data);
@@ -163,7 +178,7 @@ impl Prepared {
     }
 
     fn native(&self) -> &native::Forms {
-        self.native.get_or_init(|| Box::new(native::Forms::of(self)))
+        self.rare().native.get_or_init(|| native::Forms::of(self))
     }
 
     /// Whether a message of it may reach the threshold: if not, no form of its own need be kept.
@@ -172,8 +187,11 @@ impl Prepared {
             Dialect::Engine { base64: false } => {
                 self.attachments.iter().map(Bytes::len).fold(self.buffer.len(), usize::max)
             }
-            // Base64 makes four bytes of three, and a plain WebSocket's JSON is somewhat longer than the packet.
-            Dialect::Engine { base64: true } | Dialect::Native { .. } => 2 * self.size() + 64,
+            // Base64 makes four bytes of three, a plain WebSocket's JSON is somewhat longer than the packet, and revision 3
+            // has one byte more.
+            Dialect::Engine { base64: true } | Dialect::EngineV3 { .. } | Dialect::Native { .. } => {
+                2 * self.size() + 64
+            }
         };
         self.flags.compress && longest >= config.threshold_bytes
     }
@@ -181,32 +199,56 @@ impl Prepared {
     /// As frames for a client with permessage-deflate, each compressed if that is worth it: once per kind of client and
     /// window, however many get it.
     pub(crate) fn write_deflated(&self, dialect: Dialect, window_bits: u8, config: &DeflateConfig, batch: &mut Batch) {
-        let deflated = self.deflated.get_or_init(Box::default);
+        let dialect = match dialect {
+            // Only bytes tell them apart.
+            Dialect::Engine { .. } | Dialect::EngineV3 { .. } if self.attachments.is_empty() => {
+                Dialect::Engine { base64: false }
+            }
+            dialect => dialect,
+        };
+        let deflated = self.rare().deflated.get_or_init(Box::default);
         deflated.write(dialect, window_bits, batch, || {
             let mut frames = Frames::new(window_bits, config);
             match dialect {
-                Dialect::Engine { base64 } => self.deflate(base64, &mut frames),
+                Dialect::Engine { base64 } => self.deflate(Version::V4, base64, &mut frames),
+                Dialect::EngineV3 { base64 } => self.deflate(Version::V3, base64, &mut frames),
                 Dialect::Native { raw } => frames.push(self.native().frame(raw)),
             }
             frames
         });
     }
 
-    fn deflate(&self, base64: bool, frames: &mut Frames<'_>) {
+    fn deflate(&self, version: Version, base64: bool, frames: &mut Frames<'_>) {
         frames.push(&self.buffer);
         for data in &self.attachments {
             if base64 {
-                frames.push(&server_frame(Opcode::Text, &base64_text(data)));
+                frames.push(&server_frame(Opcode::Text, &base64_text(version, data)));
             } else {
-                frames.push_binary(data);
+                frames.push_binary(version.binary_prefix(), data);
             }
         }
+    }
+
+    /// Clients of Socket.IO 1 read nothing else right over polling; those of Socket.IO 2 read both. `None` if it is so already.
+    fn ascii(&self) -> Option<&[u8]> {
+        if !self.is_packet {
+            return None;
+        }
+        let escaped = || match encode::ascii(std::str::from_utf8(self.packet_text()).ok()?) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(text) => Some([b"4", text.as_bytes()].concat().into()),
+        };
+        self.rare().ascii.get_or_init(escaped).as_deref()
+    }
+
+    fn rare(&self) -> &Rare {
+        self.rare.get_or_init(Box::default)
     }
 }
 
 /// `bAQID`, for clients that cannot take bytes.
-fn base64_text(data: &[u8]) -> Vec<u8> {
+fn base64_text(version: Version, data: &[u8]) -> Vec<u8> {
     let mut text = Vec::new();
-    Packet::Message(Message::Binary(data)).encode_text(&mut text);
+    version.encode_text(&Packet::Message(Message::Binary(data)), &mut text);
     text
 }

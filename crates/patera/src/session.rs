@@ -91,7 +91,8 @@ impl<A: Application> Session<A> {
             Link::Polling(_) => Transport::Polling,
             Link::WebSocket(_) => Transport::WebSocket,
         };
-        let engine = engineio::Session::server(transport, &shared.core.engine, now);
+        let engine =
+            engineio::Session::server_with_version(shared.dialect.version, transport, &shared.core.engine, now);
         count(&shared.core.counters.sessions_opened, 1);
         shared.core.registry.insert(&shared);
         if shared.core.is_closing() {
@@ -182,7 +183,7 @@ impl<A: Application> Session<A> {
     fn handle_commands(&mut self, commands: Vec<Command>, waker: &Waker, now: Instant) {
         for command in commands {
             match command {
-                Command::Poll(answer) => self.handle_get(answer),
+                Command::Poll(get) => self.handle_get(get),
                 Command::Post(post) => self.handle_post(post),
                 Command::Probe(probe) => self.handle_probe(probe, now),
                 Command::Leave { slot, number } => {
@@ -198,9 +199,9 @@ impl<A: Application> Session<A> {
         }
     }
 
-    fn handle_get(&mut self, answer: tokio::sync::oneshot::Sender<crate::outbox::PollAnswer>) {
+    fn handle_get(&mut self, get: crate::outbox::Poll) {
         let Link::Polling(link) = &mut self.link else { return };
-        if link.handle_get(answer).is_err() {
+        if link.handle_get(get).is_err() {
             self.end(DisconnectReason::TransportError, Farewell::Now);
         } else {
             self.shared.outbox.set_writable(true);

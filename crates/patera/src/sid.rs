@@ -1,9 +1,12 @@
 //! Session and socket ids: 20 characters of base64url, 120 bits from a CSPRNG.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use patera_protocol::engineio::Version;
+use patera_protocol::socketio::socket_id_v4;
 use rand::Rng as _;
 
 /// The id of an Engine.IO session, as in `?sid=PNxmU2I8qCW0jru7AAAA`: whoever knows it can speak for the session. Or of a socket,
@@ -29,6 +32,40 @@ impl Sid {
 
     pub(crate) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("both constructors make ASCII")
+    }
+}
+
+/// The id of a socket.
+#[derive(PartialEq, Eq)]
+pub(crate) enum SocketId {
+    Sid(Sid),
+    /// `/chat#PNxmU2I8qCW0jru7AAAA`: Engine.IO 3 alone, and not in `/`.
+    Long(Box<str>),
+}
+
+impl SocketId {
+    /// Drawn, or what a client of this session takes for it.
+    pub(crate) fn new(namespace: &str, version: Version, session: Sid) -> Self {
+        if version == Version::V4 {
+            return SocketId::Sid(Sid::random());
+        }
+        match socket_id_v4(namespace, session.as_str()) {
+            Cow::Borrowed(_) => SocketId::Sid(session),
+            Cow::Owned(id) => SocketId::Long(id.into()),
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            SocketId::Sid(sid) => sid.as_str(),
+            SocketId::Long(id) => id,
+        }
+    }
+}
+
+impl fmt::Display for SocketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use patera_protocol::engineio::Transport;
+use patera_protocol::engineio::{Transport, Version};
 use patera_protocol::socketio::{Args, OwnedArgs, Slot, Value, encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -24,12 +24,12 @@ use crate::namespace::{Handlers, Namespace, NamespaceInner};
 use crate::outbox::{Command, Item};
 use crate::prepared::{Flags, Prepared};
 use crate::rooms::{IntoRooms, Joined};
-use crate::sid::Sid;
+use crate::sid::SocketId;
 use crate::state::TypeMap;
 
 /// Small, for there may be a million: what most sockets do not have is boxed.
 pub(crate) struct SocketInner {
-    pub(crate) id: Sid,
+    pub(crate) id: SocketId,
     state: AtomicU8,
     /// Whether `kept` has handlers of events: most sockets have none, and are not locked to see that.
     has_event_handlers: AtomicBool,
@@ -104,7 +104,7 @@ impl SocketInner {
     ) -> Arc<Self> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         Arc::new(SocketInner {
-            id: Sid::random(),
+            id: SocketId::new(&namespace.name, session.dialect.version, session.sid),
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             slot,
             namespace,
@@ -239,6 +239,8 @@ pub struct Socket(pub(crate) Arc<SocketInner>);
 
 impl Socket {
     /// Its id: 20 random characters, another one after each reconnection. It is also the name of a room with just this socket.
+    ///
+    /// Clients of Socket.IO 1 and 2 make up theirs from the session's: `<session_id>`, and `/chat#<session_id>` in `/chat`.
     pub fn id(&self) -> &str {
         self.0.id.as_str()
     }
@@ -259,6 +261,9 @@ impl Socket {
     }
 
     /// What the client sent as `auth` with its CONNECT packet; an empty object if it sent none.
+    ///
+    /// Clients of Socket.IO 1 and 2 send none. Theirs is the query behind the namespace, `/chat?token=x` → `{"token":"x"}`; what they
+    /// say in the URL is [`Handshake::query`], for every client.
     pub fn auth(&self) -> Value {
         self.0.auth().decode(0).unwrap_or(Value::Null)
     }
@@ -266,6 +271,11 @@ impl Socket {
     /// The transport the client is on now.
     pub fn transport(&self) -> Transport {
         self.0.session.transport()
+    }
+
+    /// The revision of Engine.IO that the client speaks: 3 for clients of Socket.IO 1 and 2.
+    pub fn protocol(&self) -> Version {
+        self.0.session.dialect.version
     }
 
     /// The id of the Engine.IO session below, shared by the client's sockets in all namespaces.

@@ -26,12 +26,11 @@ pub(crate) async fn accept(
             return Err(Refusal::from(RequestError::UnknownTransport));
         }
         check_origin(host.core(), &parts)?;
-        let handshake = admit(host.core(), &parts, Some(&query)).await?;
-        Ok((handshake, query.base64))
+        admit(host.core(), &parts, Some(&query)).await
     };
-    let (handshake, base64) = admitted.await.map_err(|refusal| refusal.response(true))?;
-    let shared = Shared::new(host.core().clone(), handshake, LinkState::WebSocket);
-    let link = begin(&shared, Stream::Other(stream), Bytes::new(), base64, &Extensions::default());
+    let admitted = admitted.await.map_err(|refusal| refusal.response(true))?;
+    let shared = Shared::new(host.core().clone(), admitted, LinkState::WebSocket);
+    let link = begin(&shared, Stream::Other(stream), Bytes::new(), &Extensions::default());
     host.start(shared, link);
     Ok(())
 }

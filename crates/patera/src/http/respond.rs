@@ -12,7 +12,7 @@ use patera_protocol::engineio::{Query, RequestError, Transport};
 use super::paths::Paths;
 use super::refusal::Refusal;
 use super::{polling, websocket};
-use crate::core::{Core, Shared};
+use crate::core::{Core, EngineDialect, Shared};
 use crate::handshake::Handshake;
 use crate::session::Link;
 use crate::stats::count;
@@ -88,7 +88,7 @@ where
         let session = host.core().registry.find(sid).ok_or(RequestError::UnknownSid)?;
         return match (transport, is_upgrade(&parts)) {
             (Transport::WebSocket, true) => websocket::take_over(host, parts, &query, session).await,
-            (Transport::Polling, false) => polling::exchange(parts, body, session).await,
+            (Transport::Polling, false) => polling::exchange(parts, body, &query, session).await,
             (Transport::WebSocket, false) | (Transport::Polling, true) => Err(RequestError::BadRequest.into()),
         };
     }
@@ -104,8 +104,12 @@ where
     }
 }
 
-/// Lets a client in or not, and keeps what its request said.
-pub(super) async fn admit(core: &Core, parts: &Parts, query: Option<&Query<'_>>) -> Result<Handshake, Refusal> {
+/// Lets a client in or not, and keeps what its request said. Plain WebSockets have no query of ours.
+pub(super) async fn admit(
+    core: &Core,
+    parts: &Parts,
+    query: Option<&Query<'_>>,
+) -> Result<(Handshake, EngineDialect), Refusal> {
     if core.is_closing() {
         return Err(Refusal::Closing);
     }
@@ -115,10 +119,13 @@ pub(super) async fn admit(core: &Core, parts: &Parts, query: Option<&Query<'_>>)
         let allowed = hook(handshake.clone()).await;
         allowed.map_err(|error| RequestError::Forbidden(error.message().into_owned().into()))?;
     }
-    if let Some(query) = query {
-        query.version()?;
-    }
-    Ok(handshake)
+    let dialect = match query {
+        None => EngineDialect::default(),
+        Some(query) => {
+            EngineDialect { version: query.version_with_eio3(core.config.allow_eio3)?, base64: query.base64 }
+        }
+    };
+    Ok((handshake, dialect))
 }
 
 pub(super) fn is_upgrade(parts: &Parts) -> bool {

@@ -13,7 +13,7 @@ use patera_websocket::{AcceptOptions, Accepted, Extensions, accept};
 use super::polling::add_headers;
 use super::refusal::Refusal;
 use super::respond::{Host, admit, is_upgrade};
-use crate::core::{Core, LinkState, Shared};
+use crate::core::{Core, EngineDialect, LinkState, Shared};
 use crate::native::SUBPROTOCOL;
 use crate::outbox::Command;
 use crate::session::Link;
@@ -24,13 +24,12 @@ pub(super) async fn open(host: Arc<dyn Host>, parts: Parts, query: &Query<'_>) -
     let core = host.core().clone();
     let (mut parts, accepted, upgrade) = agree(parts, &options(&core))?;
     parts.extensions.remove::<OnUpgrade>();
-    let handshake = admit(&core, &parts, Some(query)).await?;
-    let shared = Shared::new(core, handshake, LinkState::WebSocket);
+    let admitted = admit(&core, &parts, Some(query)).await?;
+    let shared = Shared::new(core, admitted, LinkState::WebSocket);
     let response = switch(&accepted, &shared, true);
-    let base64 = query.base64;
     tokio::spawn(async move {
         if let Some((stream, unread)) = finish(upgrade).await {
-            let link = begin(&shared, stream, unread, base64, &accepted.extensions);
+            let link = begin(&shared, stream, unread, &accepted.extensions);
             host.start(shared, link);
         }
     });
@@ -38,9 +37,9 @@ pub(super) async fn open(host: Arc<dyn Host>, parts: Parts, query: &Query<'_>) -
 }
 
 /// The link of a session that begins here, its open packet in front.
-pub(super) fn begin(shared: &Shared, stream: Stream, unread: Bytes, base64: bool, extensions: &Extensions) -> Link {
+pub(super) fn begin(shared: &Shared, stream: Stream, unread: Bytes, extensions: &Extensions) -> Link {
     shared.handshake.learn_address(stream.peer_addr());
-    let link = WebSocketLink::new(stream, unread, Dialect::Engine { base64 }, &shared.core.config);
+    let link = WebSocketLink::new(stream, unread, shared.dialect.into(), &shared.core.config);
     let mut link = link.with_extensions(extensions);
     link.owe_open(&shared.core.open_packet(&shared.sid, Transport::WebSocket));
     Link::WebSocket(link)
@@ -53,16 +52,17 @@ pub(super) async fn take_over(
     query: &Query<'_>,
     session: Arc<Shared>,
 ) -> Result<Response<Bytes>, Refusal> {
+    let version = query.version_with_eio3(host.core().config.allow_eio3);
     let may = host.core().engine.allow_upgrades && session.link() == LinkState::Polling;
-    if !may || query.version().is_err() {
+    if !may || version != Ok(session.dialect.version) {
         return Err(RequestError::BadRequest.into());
     }
     let (_, accepted, upgrade) = agree(parts, &options(host.core()))?;
     let response = switch(&accepted, &session, false);
-    let base64 = query.base64;
+    let dialect = EngineDialect { base64: query.base64, ..session.dialect };
     tokio::spawn(async move {
         if let Some((stream, unread)) = finish(upgrade).await {
-            let link = WebSocketLink::new(stream, unread, Dialect::Engine { base64 }, &session.core.config);
+            let link = WebSocketLink::new(stream, unread, dialect.into(), &session.core.config);
             session.outbox.command(Command::Probe(Box::new(link.with_extensions(&accepted.extensions))));
         }
     });
@@ -78,8 +78,8 @@ pub(super) async fn open_native(host: Arc<dyn Host>, parts: Parts) -> Result<Res
     let mut options = options(&core);
     options.subprotocols = vec![SUBPROTOCOL.to_owned()];
     let (parts, accepted, upgrade) = agree(parts, &options)?;
-    let handshake = admit(&core, &parts, None).await?;
-    let shared = Shared::new(core, handshake, LinkState::WebSocket);
+    let admitted = admit(&core, &parts, None).await?;
+    let shared = Shared::new(core, admitted, LinkState::WebSocket);
     let response = switch(&accepted, &shared, true);
     let raw = accepted.subprotocol.as_deref() != Some(SUBPROTOCOL);
     tokio::spawn(async move {

@@ -142,9 +142,9 @@ impl<A: Application> Session<A> {
     fn take_late_commands(&mut self) {
         for command in self.shared.outbox.begin_turn().commands {
             match (command, &mut self.link) {
-                (Command::Poll(answer), Link::Polling(link)) => {
+                (Command::Poll(get), Link::Polling(link)) => {
                     // An overlap says nothing new to a session that ends.
-                    let _ = link.handle_get(answer);
+                    let _ = link.handle_get(get);
                 }
                 (Command::Post(post), Link::Polling(_)) => {
                     // A stock client would take an error for a broken transport, forget the goodbye, and come back.
@@ -169,8 +169,9 @@ impl<A: Application> Session<A> {
             link.answer_get(|_| false);
             return true;
         }
+        let version = self.shared.dialect.version;
         link.answer_get(|payload| {
-            items.iter().for_each(|item| item.prepared.write_payload(payload));
+            items.iter().for_each(|item| item.prepared.write_payload(version, payload));
             items.iter().any(|item| item.prepared.flags.compress)
         });
         false

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use patera_protocol::engineio::{self, Message, Packet, Transport, payload};
+use patera_protocol::engineio::{self, Message, Packet, Transport, Version, payload};
 use patera_websocket::Event;
 
 use super::ending::{Ending, Farewell};
@@ -94,9 +94,9 @@ impl<A: Application> Session<A> {
         let scope = Scope { waker, shared, now };
         let mut inlet = Inlet::new(engine, app, &scope);
         while *budget > 0 && ending.is_none() && !inlet.app.is_full() {
-            let Some(packet) = link.next_packet() else { return };
+            let Some(received) = inlet.receive_polled(link) else { return };
             *budget -= 1;
-            match inlet.receive_polled(&packet, link) {
+            match received {
                 Err(reason) => {
                     let invalid = reason != DisconnectReason::TransportClose;
                     link.answer_post(if invalid { PostAnswer::Invalid } else { PostAnswer::Taken });
@@ -123,7 +123,17 @@ impl<'a, A: Application> Inlet<'a, A> {
         Inlet { engine, app, scope, packets: 0, bytes: 0 }
     }
 
-    fn receive_polled(&mut self, packet: &[u8], link: &mut PollingLink) -> Result<(), DisconnectReason> {
+    /// Takes the next packet of the POST that is worked on; `None` if there is none.
+    fn receive_polled(&mut self, link: &mut PollingLink) -> Option<Result<(), DisconnectReason>> {
+        if let Some((body, reader)) = link.post_v3() {
+            let packet = reader.next_packet(body)?.map_err(|_| DisconnectReason::ParseError);
+            return Some(packet.and_then(|packet| self.receive(Transport::Polling, packet)));
+        }
+        let packet = link.next_packet()?;
+        Some(self.decode_polled(&packet, link))
+    }
+
+    fn decode_polled(&mut self, packet: &[u8], link: &mut PollingLink) -> Result<(), DisconnectReason> {
         let control_max = self.scope.shared.core.config.control_packets_max;
         let mut decoder = payload::Decoder::new(packet).map_err(|_| DisconnectReason::ParseError)?;
         while let Some(packet) = decoder.next_packet() {
@@ -134,6 +144,11 @@ impl<'a, A: Application> Inlet<'a, A> {
             self.receive(Transport::Polling, packet)?;
         }
         Ok(())
+    }
+
+    #[cold]
+    fn receive_v3(&mut self, packet: Result<Packet<'_>, engineio::PacketError>) -> Result<(), DisconnectReason> {
+        self.receive(Transport::WebSocket, packet.map_err(|_| DisconnectReason::ParseError)?)
     }
 
     fn receive(&mut self, transport: Transport, packet: Packet<'_>) -> Result<(), DisconnectReason> {
@@ -183,6 +198,10 @@ impl<A: Application> Receiver<'_, A> {
             (Dialect::Engine { .. }, Event::Binary(data)) => {
                 inlet.receive(Transport::WebSocket, Packet::Message(Message::Binary(data)))
             }
+            (Dialect::EngineV3 { .. }, Event::Text(text)) => {
+                inlet.receive_v3(Version::V3.decode_text(text, &mut Vec::new()))
+            }
+            (Dialect::EngineV3 { .. }, Event::Binary(data)) => inlet.receive_v3(Version::V3.decode_binary(data)),
             (Dialect::Native { .. }, Event::Text(text)) => inlet.deliver(Message::Text(text)),
             (Dialect::Native { .. }, Event::Binary(data)) => inlet.deliver(Message::Binary(data)),
             (Dialect::Native { .. }, Event::Pong(_)) => inlet.receive(Transport::WebSocket, Packet::Pong("")),

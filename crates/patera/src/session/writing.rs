@@ -87,7 +87,7 @@ impl<A: Application> Session<A> {
             for item in items {
                 bytes += item.prepared.size();
                 compress |= item.prepared.flags.compress;
-                item.prepared.write_payload(payload);
+                item.prepared.write_payload(shared.dialect.version, payload);
                 if let Some(ack) = item.ack {
                     app.handle_sent(*ack);
                 }

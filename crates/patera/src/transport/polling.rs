@@ -1,16 +1,20 @@
-//! A session's HTTP long-polling: the GET that waits and the POST that is worked on. PROTOCOL: Engine.IO 4 "HTTP long-polling".
+//! A session's HTTP long-polling: the GET that waits and the POST that is worked on. PROTOCOL: Engine.IO 4 "HTTP long-polling",
+//! Engine.IO 3 "Payload".
 
-use std::task::{Context, Poll};
+use std::task;
+use std::task::Context;
 
 use bytes::Bytes;
-use patera_protocol::engineio::{Packet, payload};
+use patera_protocol::engineio::{Packet, payload, payload_v3};
 use tokio::sync::oneshot;
 
-use crate::outbox::PollAnswer;
+use crate::outbox::{Poll, PollAnswer};
 
 /// One POST on its way through the session.
 pub(crate) struct Post {
     pub(crate) body: Bytes,
+    /// Reads a body of Engine.IO 3; rare, so boxed.
+    pub(crate) reader_v3: Option<Box<payload_v3::Reader>>,
     pub(crate) answer: oneshot::Sender<PostAnswer>,
 }
 
@@ -26,7 +30,7 @@ pub(crate) enum PostAnswer {
 /// At most one GET and one POST at a time.
 #[derive(Default)]
 pub(crate) struct PollingLink {
-    get: Option<oneshot::Sender<PollAnswer>>,
+    get: Option<Poll>,
     post: Option<Working>,
     /// Packets of the Engine.IO session itself that wait for a GET: a ping, a noop, a close.
     control: Vec<Packet<'static>>,
@@ -45,13 +49,13 @@ impl PollingLink {
     ///
     /// # Errors
     /// Another GET is waiting: the session must end.
-    pub(crate) fn handle_get(&mut self, answer: oneshot::Sender<PollAnswer>) -> Result<(), ()> {
+    pub(crate) fn handle_get(&mut self, get: Poll) -> Result<(), ()> {
         if self.get.is_some() {
             // The receiver may be gone, which is the same to us.
-            let _ = answer.send(PollAnswer::Overlap);
+            let _ = get.answer.send(PollAnswer::Overlap);
             return Err(());
         }
-        self.get = Some(answer);
+        self.get = Some(get);
         Ok(())
     }
 
@@ -94,10 +98,10 @@ impl PollingLink {
     }
 
     /// Whether the client has given up the GET that waits.
-    pub(crate) fn poll_aborted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_aborted(&mut self, cx: &mut Context<'_>) -> task::Poll<()> {
         match &mut self.get {
-            Some(get) => get.poll_closed(cx),
-            None => Poll::Pending,
+            Some(get) => get.answer.poll_closed(cx),
+            None => task::Poll::Pending,
         }
     }
 
@@ -106,7 +110,7 @@ impl PollingLink {
     pub(crate) fn answer_get(&mut self, fill: impl FnOnce(&mut payload::Encoder) -> bool) -> bool {
         let Some(get) = self.get.take() else { return true };
         self.release = false;
-        let mut payload = payload::Encoder::new();
+        let mut payload = payload::Encoder::with_format(get.format);
         // The close packet is the last of a payload.
         let (close, control): (Vec<_>, Vec<_>) =
             self.take_control().into_iter().partition(|packet| matches!(packet, Packet::Close));
@@ -116,7 +120,14 @@ impl PollingLink {
         if payload.is_empty() {
             payload.push(&Packet::Noop);
         }
-        get.send(PollAnswer::Payload { body: payload.finish(), compress }).is_ok()
+        let content_type = payload.content_type();
+        get.answer.send(PollAnswer::Payload { content_type, body: payload.finish(), compress }).is_ok()
+    }
+
+    /// The POST's body and how far it has been read, if it is one of Engine.IO 3.
+    pub(crate) fn post_v3(&mut self) -> Option<(&Bytes, &mut payload_v3::Reader)> {
+        let Post { body, reader_v3, .. } = &mut self.post.as_mut()?.post;
+        Some((body, reader_v3.as_deref_mut()?))
     }
 
     /// The next packet of the POST's body, not decoded yet.
@@ -130,7 +141,10 @@ impl PollingLink {
 
     /// Whether all packets have been taken.
     pub(crate) fn is_post_done(&self) -> bool {
-        self.post.as_ref().is_none_or(|working| working.at > working.post.body.len())
+        self.post.as_ref().is_none_or(|Working { post, at, .. }| match &post.reader_v3 {
+            None => *at > post.body.len(),
+            Some(reader) => reader.is_done(&post.body),
+        })
     }
 
     /// Counts a packet of the Engine.IO session itself; false past `max` in this body.

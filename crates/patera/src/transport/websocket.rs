@@ -8,13 +8,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
-use patera_protocol::engineio::Packet;
+use patera_protocol::engineio::{Packet, Version};
 use patera_websocket as ws;
 use patera_websocket::{CloseCode, Event, Opcode, Role};
 
 use super::batch::ReadBuffer;
 use super::{Batch, Stream};
 use crate::config::Config;
+use crate::core::EngineDialect;
 use crate::prepared::Prepared;
 
 /// What is spoken over the WebSocket.
@@ -22,8 +23,19 @@ use crate::prepared::Prepared;
 pub(crate) enum Dialect {
     /// Engine.IO packets; with `base64` bytes go out as text, for clients that asked for it with `b64=1`.
     Engine { base64: bool },
+    /// The same in revision 3, where binary frames begin with a type.
+    EngineV3 { base64: bool },
     /// Messages of a plain WebSocket; `raw` without the subprotocol `patera.json`.
     Native { raw: bool },
+}
+
+impl From<EngineDialect> for Dialect {
+    fn from(EngineDialect { version, base64 }: EngineDialect) -> Self {
+        match version {
+            Version::V4 => Dialect::Engine { base64 },
+            _ => Dialect::EngineV3 { base64 },
+        }
+    }
 }
 
 /// Idle it owns no buffer: reading borrows the thread's, and `unread` and `unsent` are empty.
@@ -235,7 +247,8 @@ impl WebSocketLink {
             return prepared.write_deflated(self.dialect, agreed.window_bits(Role::Server), config, batch);
         }
         match self.dialect {
-            Dialect::Engine { base64 } => prepared.write_frames(base64, batch),
+            Dialect::Engine { base64 } => prepared.write_frames(Version::V4, base64, batch),
+            Dialect::EngineV3 { base64 } => prepared.write_frames(Version::V3, base64, batch),
             Dialect::Native { raw } => prepared.write_native(raw, batch),
         }
     }
@@ -245,7 +258,7 @@ impl WebSocketLink {
         match (self.dialect, packet) {
             // The peer is told by the close frame; official servers send no packet `1` here either.
             (_, Packet::Close) => {}
-            (Dialect::Engine { .. }, packet) => {
+            (Dialect::Engine { .. } | Dialect::EngineV3 { .. }, packet) => {
                 let mut text = Vec::with_capacity(8);
                 packet.encode_text(&mut text);
                 batch.copy(&ws::server_frame(Opcode::Text, &text));

@@ -252,3 +252,31 @@ fn base64_text(version: Version, data: &[u8]) -> Vec<u8> {
     version.encode_text(&Packet::Message(Message::Binary(data)), &mut text);
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(json: &str) -> Arc<Prepared> {
+        let append = |out: &mut Vec<u8>| {
+            out.extend_from_slice(json.as_bytes());
+            Ok(Vec::new())
+        };
+        Prepared::packet(Flags::default(), append).unwrap()
+    }
+
+    #[test]
+    fn what_old_clients_get_is_made_once_and_only_if_it_differs() {
+        let escaped = event(r#"2["é"]"#);
+        assert!(escaped.rare.get().is_none(), "nothing before somebody needs it");
+        let form = escaped.ascii().unwrap();
+        assert_eq!(form, br#"42["\u00e9"]"#);
+        assert!(std::ptr::eq(form, escaped.ascii().unwrap()));
+        assert_eq!(event(r#"2["e"]"#).ascii(), None);
+    }
+
+    #[test]
+    fn a_message_of_engine_io_is_nothing_that_could_be_escaped() {
+        assert_eq!(Prepared::text("2[\"é\"]").ascii(), None);
+    }
+}

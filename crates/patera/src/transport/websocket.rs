@@ -14,7 +14,7 @@ use patera_websocket::{CloseCode, Event, Opcode, Role};
 
 use super::batch::ReadBuffer;
 use super::{Batch, Stream};
-use crate::config::Config;
+use crate::config::{Config, READ_BYTES_MAX};
 use crate::core::EngineDialect;
 use crate::prepared::Prepared;
 
@@ -123,7 +123,7 @@ impl WebSocketLink {
             match progress.event {
                 Some(Event::Close(_)) => return Poll::Ready(Err(ReadEnd::Closed)),
                 Some(event) => {
-                    *budget -= 1;
+                    *budget = budget.saturating_sub(cost(&event));
                     flow = on_event(event);
                 }
                 None => {}
@@ -292,6 +292,17 @@ impl WebSocketLink {
     pub(crate) fn is_closing(&self) -> bool {
         self.connection.close_sent()
     }
+}
+
+/// What an event takes of a turn. One, and as much again for each read buffer's worth of bytes: a compressed message may be a
+/// thousand times what was read, and as much work.
+fn cost(event: &Event<'_>) -> usize {
+    let bytes = match event {
+        Event::Text(text) => text.len(),
+        Event::Binary(data) => data.len(),
+        _ => 0,
+    };
+    1 + bytes / READ_BYTES_MAX
 }
 
 impl Unsent {

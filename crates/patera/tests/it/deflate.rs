@@ -1,6 +1,8 @@
 //! permessage-deflate, seen by a client that looks at the frames themselves.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use patera::{Config, DeflateConfig, Io, Socket};
@@ -215,6 +217,30 @@ async fn bomb_ends_its_session_alone() {
 }
 
 #[tokio::test]
+async fn inflated_bytes_count_in_a_turn() {
+    let io = with_deflate(Some(DeflateConfig::default()));
+    let handled = Arc::new(AtomicUsize::new(0));
+    let (counter, counted) = (handled.clone(), handled.clone());
+    io.on("big", async move |_: String| {
+        counter.fetch_add(1, Ordering::Relaxed);
+    });
+    io.on("count", async move |socket: Socket| socket.emit("count", counted.load(Ordering::Relaxed)));
+    let address = serve(&io).await;
+    let mut raw = Raw::connect(address, Some(DeflateConfig::default())).await;
+    let (mut neighbour, _) = Client::connect(address).await;
+    // 60 messages of half a megabyte arrive in one read of 36 KB.
+    let frame = raw.deflated(&format!(r#"42["big","{}"]"#, " ".repeat(500_000)));
+    let all = frame.repeat(60);
+    assert!(all.len() < 64 << 10, "{} bytes", all.len());
+    raw.stream.write_all(&all).await.unwrap();
+    neighbour.send(r#"42["count"]"#).await;
+    let count = neighbour.text().await;
+    let before: usize = count.strip_prefix(r#"42["count","#).unwrap().trim_end_matches(']').parse().unwrap();
+    assert!(before < 40, "{before} before the neighbour had its turn");
+    eventually(|| handled.load(Ordering::Relaxed) == 60).await;
+}
+
+#[tokio::test]
 async fn bad_compressed_messages_close() {
     let io = with_deflate(Some(DeflateConfig::default()));
     let address = serve(&io).await;
@@ -331,13 +357,18 @@ impl Raw {
 
     /// Sends a text compressed.
     async fn send(&mut self, text: &str) {
+        let frame = self.deflated(text);
+        self.stream.write_all(&frame).await.unwrap();
+    }
+
+    fn deflated(&self, text: &str) -> Vec<u8> {
         let window_bits = self.connection.deflate().unwrap().window_bits(Role::Client);
         let mut config = DeflateConfig::default();
         config.threshold_bytes = 0;
         let mut frame = Vec::new();
         let payload = text.as_bytes();
         assert!(encode_deflated(Role::Client, Opcode::Text, payload, MASK, window_bits, &config, &mut frame));
-        self.stream.write_all(&frame).await.unwrap();
+        frame
     }
 
     async fn send_plain(&mut self, text: &str) {

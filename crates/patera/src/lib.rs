@@ -31,6 +31,7 @@
 //! | `outbox`, `prepared`, `deflated`, `rooms`, `registry` | what crosses threads: packets and who gets them |
 //! | `http` | requests, compression, CORS, cookie, tower, listening |
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod acks;
 mod broadcast;

@@ -68,6 +68,26 @@ async fn one_packet_that_may_be_compressed_is_enough() {
 }
 
 #[tokio::test]
+async fn answers_of_revision_3_are_compressed_too() {
+    let mut config = Config::default();
+    config.allow_eio3 = true;
+    let io = Io::with_config(config);
+    let address = serve(&io).await;
+    for (more, begins) in [("", "3010:42"), ("&j=5", "___eio[5](\"3010:42")] {
+        let target = format!("/socket.io/?EIO=3&transport=polling{more}");
+        let open = http(address, "GET", &target, "", "").await.body.replace('\\', "");
+        let sid = open.split_once(r#""sid":""#).and_then(|(_, rest)| rest.split_once('"')).expect("an open packet").0;
+        let target = format!("{target}&sid={sid}");
+        http(address, "GET", &target, "", "").await;
+        io.emit("e", "la ".repeat(1000));
+        let answer = Answer::of(address, &target, GZIP).await;
+        assert_eq!(answer.encoding.as_deref(), Some("gzip"));
+        assert!(answer.text.starts_with(begins), "{}", &answer.text[..40]);
+        assert!(answer.bytes < 200, "{} bytes", answer.bytes);
+    }
+}
+
+#[tokio::test]
 async fn off_means_as_it_is() {
     let mut config = Config::default();
     config.http_compression = None;
@@ -158,8 +178,11 @@ struct Answer {
 
 impl Answer {
     async fn get(polling: &Polling, headers: &str) -> Self {
-        let address: SocketAddr = polling.address;
-        let (head, body) = http_bytes(address, "GET", &polling.target(), headers, "").await;
+        Self::of(polling.address, &polling.target(), headers).await
+    }
+
+    async fn of(address: SocketAddr, target: &str, headers: &str) -> Self {
+        let (head, body) = http_bytes(address, "GET", target, headers, "").await;
         let header = |name: &str| {
             let mut lines = head.lines().filter_map(|line| line.split_once(": "));
             lines.find_map(|(field, value)| field.eq_ignore_ascii_case(name).then(|| value.to_owned()))

@@ -140,6 +140,36 @@ async fn attachments_are_compressed_each_by_itself() {
 }
 
 #[tokio::test]
+async fn attachments_of_revision_3_have_their_type_in_front() {
+    let mut config = Config::default();
+    config.allow_eio3 = true;
+    config.per_message_deflate = Some(DeflateConfig::default());
+    let io = Io::with_config(config);
+    let address = serve(&io).await;
+    let target = "/socket.io/?EIO=3&transport=websocket";
+    let mut raw = Raw::open(address, target, &[], Some(DeflateConfig::default())).await;
+    let mut base64 = Raw::open(address, &format!("{target}&b64=1"), &[], Some(DeflateConfig::default())).await;
+    for client in [&mut raw, &mut base64] {
+        assert!(client.message().await.text().starts_with("0{"));
+        assert_eq!(client.message().await, Message::plain("40"));
+    }
+    eventually(|| io.sockets().len() == 2).await;
+    io.emit("e", (bytes::Bytes::from(vec![0; 20_000]), bytes::Bytes::from(vec![1, 2, 3])));
+    for client in [&mut raw, &mut base64] {
+        assert!(client.message().await.text().starts_with("452-"));
+    }
+    let message = raw.message().await;
+    assert!(message.compressed && message.opcode == Opcode::Binary);
+    assert_eq!(message.data, [&[4][..], &[0; 20_000]].concat());
+    let message = raw.message().await;
+    assert_eq!((message.compressed, message.data), (false, vec![4, 1, 2, 3]));
+
+    let message = base64.message().await;
+    assert!(message.compressed && message.text().starts_with("b4AAAA"));
+    assert_eq!(base64.message().await, Message::plain("b4AQID"));
+}
+
+#[tokio::test]
 async fn one_broadcast_reaches_a_mixed_audience() {
     let io = with_deflate(Some(DeflateConfig::default()));
     io.native("/ws");

@@ -50,6 +50,9 @@ pub struct Config {
     pub transports: Vec<Transport>,
     /// Whether clients of Socket.IO 1 and 2 may connect, which speak Engine.IO 3: socket.io's `allowEIO3`. Default false; a request
     /// with another `EIO` than 4, or with none, is then refused with code 5, "Unsupported protocol version". On, it is Engine.IO 3.
+    ///
+    /// Their JSONP can be read by pages of any origin, whatever [`cors`](Self::cors) says, since browsers let scripts be: to sessions
+    /// that are known by a cookie, send nothing secret unasked. With [`origins`](Self::origins) JSONP is refused with code 4.
     pub allow_eio3: bool,
     /// Whether a polling session may move to WebSocket. Default true. Off, no upgrade is offered and one that is tried is refused.
     pub allow_upgrades: bool,

@@ -276,6 +276,45 @@ mod tests {
     }
 
     #[test]
+    fn the_type_of_bytes_is_compressed_with_them() {
+        let data = Bytes::from(vec![7; 5000]);
+        let json = r#"51-["e",{"_placeholder":true,"num":0}]"#;
+        let append = |out: &mut Vec<u8>| {
+            out.extend_from_slice(json.as_bytes());
+            Ok(vec![data.clone()])
+        };
+        let prepared = Prepared::packet(Flags::default(), append).unwrap();
+        let config = DeflateConfig::default();
+        let written = |dialect| {
+            assert!(prepared.may_deflate(dialect, &config));
+            let mut batch = Batch::take();
+            prepared.write_deflated(dialect, 15, &config, &mut batch);
+            batch.as_small().unwrap().to_vec()
+        };
+        let with_type = [&[4], &data[..]].concat();
+        let text = base64_text(Version::V3, &data);
+        assert!(text.starts_with(b"b4BwcH"));
+        for (base64, opcode, payload) in [(false, Opcode::Binary, with_type), (true, Opcode::Text, text)] {
+            let deflated = patera_websocket::deflated_server_frame(opcode, &payload, 15, &config).unwrap();
+            assert_eq!(written(Dialect::EngineV3 { base64 }), [&prepared.buffer[..], &deflated].concat());
+        }
+    }
+
+    #[test]
+    fn text_is_compressed_once_for_both_revisions() {
+        // Squares are hard to compress: the frame stays long enough to be shared and not copied.
+        let squares: String = (0..20_000_u64).map(|n| (n * n * 7919 % 1_000_003).to_string()).collect();
+        let prepared = event(&format!("2[{squares}]"));
+        let frames = [Dialect::Engine { base64: false }, Dialect::EngineV3 { base64: true }].map(|dialect| {
+            let mut batch = Batch::take();
+            prepared.write_deflated(dialect, 15, &DeflateConfig::default(), &mut batch);
+            batch.into_queue(0).remove(0).unwrap()
+        });
+        assert!(frames[0].len() > COPY_BYTES_MAX && frames[0].len() < prepared.buffer.len());
+        assert_eq!(frames[0].as_ptr(), frames[1].as_ptr());
+    }
+
+    #[test]
     fn a_message_of_engine_io_is_nothing_that_could_be_escaped() {
         assert_eq!(Prepared::text("2[\"é\"]").ascii(), None);
     }

@@ -26,7 +26,7 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html");
 pub(super) async fn open(host: Arc<dyn Host>, parts: Parts, query: &Query<'_>) -> Result<Response<Bytes>, Refusal> {
     let core = host.core().clone();
     let (handshake, dialect) = admit(&core, &parts, Some(query)).await?;
-    let format = query.format(dialect.version)?;
+    let format = format(&core, query, dialect)?;
     let shared = Shared::new(core.clone(), (handshake, dialect), LinkState::Polling);
     let mut payload = payload::Encoder::with_format(format);
     payload.push_text(core.open_packet(&shared.sid, Transport::Polling).as_bytes());
@@ -62,18 +62,26 @@ where
     if session.link() == LinkState::WebSocket {
         return Err(RequestError::BadRequest.into());
     }
-    let EngineDialect { version, base64 } = session.dialect;
-    if query.version_with_eio3(session.core.config.allow_eio3) != Ok(version) {
+    if query.version_with_eio3(session.core.config.allow_eio3) != Ok(session.dialect.version) {
         return Err(RequestError::BadRequest.into());
     }
-    let format = query.format(version)?;
-    let format = Format { base64: format.base64 || base64, ..format };
+    let format = format(&session.core, query, session.dialect)?;
     let mut response = match parts.method {
         Method::GET => poll(&parts, format, &session).await,
         _ => post(&parts, body, format, &session).await,
     }?;
     add_headers(&session, response.headers_mut());
     Ok(response)
+}
+
+/// How a request is answered. The handshake has said about base64 what the requests behind it do not repeat.
+fn format(core: &Core, query: &Query<'_>, dialect: EngineDialect) -> Result<Format, RequestError> {
+    let format = query.format(dialect.version)?;
+    // A script tag does not say whose page it is on, and hands the answer to that page.
+    if format.jsonp.is_some() && core.config.origins.is_some() {
+        return Err(RequestError::forbidden());
+    }
+    Ok(Format { base64: format.base64 || dialect.base64, ..format })
 }
 
 async fn poll(parts: &Parts, format: Format, session: &Arc<Shared>) -> Result<Response<Bytes>, Refusal> {

@@ -125,6 +125,19 @@ async fn jsonp_calls_numbers_alone_and_is_of_engine_io_3() {
 }
 
 #[tokio::test]
+async fn where_origins_count_there_is_no_jsonp() {
+    let mut config = config();
+    config.origins = Some(vec!["https://a.example".to_owned()]);
+    let server = Server::new(&Io::with_config(config));
+    let refused = (403, r#"{"code":4,"message":"Forbidden"}"#);
+    let open = server.request("GET", "/socket.io/?EIO=3&transport=polling&j=0", "", b"").await;
+    assert_eq!(open.brief(), refused, "a script tag does not say whose page it is on");
+    let polling = Polling::connect(&server, "EIO=3&transport=polling").await;
+    assert_eq!(polling.clone().with_query("EIO=3&transport=polling&j=0").get().await.brief(), refused);
+    assert_eq!(polling.post("", "1:2").await.brief(), (200, "ok"));
+}
+
+#[tokio::test]
 async fn a_body_that_is_no_payload_ends_the_session() {
     let (io, mut reasons) = with_reasons(config());
     let server = Server::new(&io);

@@ -38,6 +38,21 @@ pub(crate) fn register(io: &Io) {
     });
 }
 
+/// Registers what `patera bench` asks of a server, in a namespace apart: `patera bench echo --namespace /bench`.
+pub(crate) fn register_bench(io: &Io) {
+    let bench = io.of("/bench");
+    bench.on("echo", async |socket: Socket, x: Value| socket.emit("echo", (x,)));
+    bench.on("ack", async |x: Value| Reply((x,)));
+    bench.on("pub", async |socket: Socket, x: Value| socket.namespace().emit("pub", (x,)));
+    bench.on("join", async |socket: Socket, room: String| {
+        socket.join(room);
+        Reply(())
+    });
+    bench.on("room", async |socket: Socket, room: String, x: Value| {
+        socket.namespace().to(room).emit("room", (x,));
+    });
+}
+
 /// Emits a number to everyone, once a second, until the server's runtime ends.
 pub(crate) async fn push(io: Io) {
     let mut second = tokio::time::interval(Duration::from_secs(1));

@@ -77,6 +77,7 @@ pub(crate) async fn run(options: &Options) -> Result<(), Error> {
     let io = Io::with_config(config(options));
     io.native("/ws");
     demo::register(&io);
+    demo::register_bench(&io);
     let Options { host, port, .. } = *options;
     let listener = TcpListener::bind((host, port)).await.map_err(|source| Error::Listen { host, port, source })?;
     let address = listener.local_addr().map_err(Error::Serve)?;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use bytes::{Buf as _, Bytes};
@@ -18,9 +19,9 @@ use crate::transport::{Batch, Dialect};
 /// buffer:  [ WebSocket header ][ '4' ][ Socket.IO packet ]
 ///                              ^ text_at
 /// ```
-/// One allocation serves both forms: a polling payload takes what follows `text_at`, a WebSocket all.
+/// One buffer serves both forms: a polling payload takes what follows `text_at`, a WebSocket all.
 pub(crate) struct Prepared {
-    buffer: Bytes,
+    buffer: Buffer,
     text_at: u8,
     /// Whether it is a packet of Socket.IO, whose text may be written in other ways.
     is_packet: bool,
@@ -28,6 +29,52 @@ pub(crate) struct Prepared {
     attachments: Vec<Bytes>,
     /// What few audiences need, once one of those is there.
     rare: OnceLock<Box<Rare>>,
+}
+
+/// Most packets are short, and stand in the packet's own allocation.
+enum Buffer {
+    Short { bytes: [u8; SHORT_BYTES_MAX], len: u8 },
+    Long(Bytes),
+}
+
+const SHORT_BYTES_MAX: usize = 94;
+
+impl Buffer {
+    fn copy_of(bytes: &[u8]) -> Self {
+        let mut short = [0; SHORT_BYTES_MAX];
+        match (short.get_mut(..bytes.len()), u8::try_from(bytes.len())) {
+            (Some(place), Ok(len)) => {
+                place.copy_from_slice(bytes);
+                Buffer::Short { bytes: short, len }
+            }
+            _ => Buffer::Long(Bytes::copy_from_slice(bytes)),
+        }
+    }
+
+    fn write(&self, batch: &mut Batch) {
+        match self {
+            Buffer::Short { .. } => batch.copy(self),
+            Buffer::Long(bytes) => batch.push(bytes),
+        }
+    }
+
+    fn to_bytes(&self) -> Bytes {
+        match self {
+            Buffer::Short { .. } => Bytes::copy_from_slice(self),
+            Buffer::Long(bytes) => bytes.clone(),
+        }
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Buffer::Short { bytes, len } => &bytes[..usize::from(*len)],
+            Buffer::Long(bytes) => bytes,
+        }
+    }
 }
 
 /// Other forms of a packet, each made once, when the first of those who need it is in the audience.
@@ -101,7 +148,7 @@ impl Prepared {
     /// An Engine.IO binary message.
     pub(crate) fn binary(data: Bytes) -> Arc<Self> {
         Arc::new(Prepared {
-            buffer: Bytes::new(),
+            buffer: Buffer::Long(Bytes::new()),
             text_at: 0,
             is_packet: false,
             flags: Flags::default(),
@@ -116,13 +163,13 @@ impl Prepared {
         let at = GAP - header.len();
         text[at..GAP].copy_from_slice(&header);
         let buffer = if text.len() <= COPY_BYTES_MAX {
-            let copy = Bytes::copy_from_slice(&text[at..]);
+            let copy = Buffer::copy_of(&text[at..]);
             SCRATCH.set(text);
             copy
         } else {
             let mut buffer = Bytes::from(text);
             buffer.advance(at);
-            buffer
+            Buffer::Long(buffer)
         };
         // A header is at most `GAP` bytes, which is 10.
         let text_at = header.len() as u8;
@@ -146,9 +193,7 @@ impl Prepared {
 
     /// As Engine.IO WebSocket frames; with `base64` bytes are text, `bAQID`.
     pub(crate) fn write_frames(&self, version: Version, base64: bool, batch: &mut Batch) {
-        if !self.buffer.is_empty() {
-            batch.push(&self.buffer);
-        }
+        self.buffer.write(batch);
         for data in &self.attachments {
             if base64 {
                 batch.copy(&server_frame(Opcode::Text, &base64_text(version, data)));
@@ -219,7 +264,7 @@ impl Prepared {
     }
 
     fn deflate(&self, version: Version, base64: bool, frames: &mut Frames<'_>) {
-        frames.push(&self.buffer);
+        frames.push(&self.buffer.to_bytes());
         for data in &self.attachments {
             if base64 {
                 frames.push(&server_frame(Opcode::Text, &base64_text(version, data)));

@@ -63,11 +63,9 @@ pub(crate) fn main(options: Options) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    if json {
-        println!("{}", report.json());
-    } else {
-        print!("{report}");
-    }
+    let text = if json { format!("{}\n", report.json()) } else { report.to_string() };
+    // Who has stopped reading has what it wanted.
+    let _ = io::stdout().write_all(text.as_bytes());
     if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

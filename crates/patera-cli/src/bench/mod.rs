@@ -35,6 +35,7 @@ mod tally;
 mod target;
 mod trips;
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::rc::Rc;
 

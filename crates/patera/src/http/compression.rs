@@ -52,19 +52,24 @@ impl HttpCompression {
     ///
     /// # Cancel safety
     /// Dropped, the response is lost, as if the client had left.
-    pub(super) async fn apply(&self, request: &HeaderMap, mut response: Response<Bytes>) -> Response<Bytes> {
+    pub(super) async fn apply(&self, encoding: Option<Encoding>, mut response: Response<Bytes>) -> Response<Bytes> {
         if response.body().len() < self.threshold_bytes {
             return response;
         }
         // Also where nothing comes of it: another client would get another body.
         vary_on(response.headers_mut(), "Accept-Encoding");
-        let Some(encoding) = choose(request, self.offered()) else { return response };
+        let Some(encoding) = encoding else { return response };
         let Ok(compressed) = self.compress(encoding, response.body()).await else { return response };
         if compressed.len() < response.body().len() {
             response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(encoding.name()));
             *response.body_mut() = compressed.into();
         }
         response
+    }
+
+    /// What a request would have its answer in.
+    pub(super) fn choose(&self, request: &HeaderMap) -> Option<Encoding> {
+        choose(request, self.offered())
     }
 
     fn offered(&self) -> &'static [Encoding] {

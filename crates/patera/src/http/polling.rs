@@ -12,6 +12,7 @@ use patera_protocol::engineio::{Query, RequestError, Transport, Version, jsonp, 
 use tokio::sync::oneshot;
 
 use super::body;
+use super::encodings::Encoding;
 use super::refusal::Refusal;
 use super::respond::{Host, admit};
 use crate::core::{Core, EngineDialect, LinkState, Shared};
@@ -31,8 +32,9 @@ pub(super) async fn open(host: Arc<dyn Host>, parts: Parts, query: &Query<'_>) -
     let mut payload = payload::Encoder::with_format(format);
     payload.push_text(core.open_packet(&shared.sid, Transport::Polling).as_bytes());
     let content_type = HeaderValue::from_static(payload.content_type());
-    let response = answer(payload.finish().into(), content_type, &parts.headers);
-    let mut response = compress(&core, &parts, response).await;
+    let asked = Asked::new(&core, &parts.headers);
+    let response = asked.answer(payload.finish().into(), content_type);
+    let mut response = asked.compress(&core, response).await;
     let headers = response.headers_mut();
     if let Some(cookie) = core.config.cookie.as_ref().and_then(|cookie| cookie.header(shared.sid.as_str())) {
         headers.append(SET_COOKIE, cookie);
@@ -45,33 +47,102 @@ pub(super) async fn open(host: Arc<dyn Host>, parts: Parts, query: &Query<'_>) -
     Ok(response)
 }
 
-/// A request of a session that is there.
-pub(super) async fn exchange<B>(
-    parts: Parts,
-    body: B,
-    query: &Query<'_>,
+/// A request of a session that is there, and may be.
+pub(super) struct Exchange {
     session: Arc<Shared>,
-) -> Result<Response<Bytes>, Refusal>
-where
-    B: http_body::Body + Send + 'static,
-    B::Data: Send,
-{
-    if parts.method != Method::GET && parts.method != Method::POST {
-        return Err(Refusal::Method);
+    format: Format,
+    asked: Asked,
+}
+
+impl Exchange {
+    /// # Errors
+    /// The request does not fit the session.
+    pub(super) fn new(parts: &Parts, query: &Query<'_>, session: Arc<Shared>) -> Result<Self, Refusal> {
+        if parts.method != Method::GET && parts.method != Method::POST {
+            return Err(Refusal::Method);
+        }
+        if session.link() == LinkState::WebSocket {
+            return Err(RequestError::BadRequest.into());
+        }
+        if query.version_with_eio3(session.core.config.allow_eio3) != Ok(session.dialect.version) {
+            return Err(RequestError::BadRequest.into());
+        }
+        let format = format(&session.core, query, session.dialect)?;
+        let asked = Asked::new(&session.core, &parts.headers);
+        Ok(Exchange { session, format, asked })
     }
-    if session.link() == LinkState::WebSocket {
-        return Err(RequestError::BadRequest.into());
+
+    /// Waits, without the request: while its headers live, the HTTP server cannot use its read buffer again.
+    pub(super) async fn run<B>(self, parts: Parts, body: B) -> Result<Response<Bytes>, Refusal>
+    where
+        B: http_body::Body + Send + 'static,
+        B::Data: Send,
+    {
+        let mut response = if parts.method == Method::GET {
+            drop((parts, body));
+            self.poll().await?
+        } else {
+            self.post(parts, body).await?
+        };
+        add_headers(&self.session, response.headers_mut());
+        Ok(response)
     }
-    if query.version_with_eio3(session.core.config.allow_eio3) != Ok(session.dialect.version) {
-        return Err(RequestError::BadRequest.into());
+
+    async fn poll(&self) -> Result<Response<Bytes>, Refusal> {
+        let Exchange { session, format, asked } = self;
+        let (sender, receiver) = oneshot::channel();
+        session.outbox.command(Command::Poll(Poll { format: *format, answer: sender }));
+        match receiver.await {
+            Ok(PollAnswer::Payload { body, content_type, compress }) => {
+                let response = asked.answer(body.into(), HeaderValue::from_static(content_type));
+                Ok(if compress { asked.compress(&session.core, response).await } else { response })
+            }
+            Ok(PollAnswer::Overlap) => Err(Refusal::Overlap),
+            // The session ended, or moved to WebSocket, before it saw the request.
+            Err(_) if session.link() == LinkState::WebSocket => Err(RequestError::BadRequest.into()),
+            Err(_) => Err(RequestError::UnknownSid.into()),
+        }
     }
-    let format = format(&session.core, query, session.dialect)?;
-    let mut response = match parts.method {
-        Method::GET => poll(&parts, format, &session).await,
-        _ => post(&parts, body, format, &session).await,
-    }?;
-    add_headers(&session, response.headers_mut());
-    Ok(response)
+
+    async fn post<B>(&self, parts: Parts, body: B) -> Result<Response<Bytes>, Refusal>
+    where
+        B: http_body::Body + Send + 'static,
+        B::Data: Send,
+    {
+        let Exchange { session, format, asked } = self;
+        let end = |refusal| {
+            session.outbox.command(Command::Close { reason: DisconnectReason::TransportError, flush: false });
+            refusal
+        };
+        if session.posting.swap(true, Ordering::AcqRel) {
+            return Err(end(Refusal::Overlap));
+        }
+        let _posting = Posting(session);
+        let kind = parts.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        if format.version == Version::V4 && kind.is_some_and(|kind| kind.starts_with(b"application/octet-stream")) {
+            return Err(end(Refusal::Overlap));
+        }
+        if parts.headers.contains_key(CONTENT_ENCODING) {
+            return Err(end(Refusal::Encoded));
+        }
+        let body = body::read(body, &parts.headers, &session.core.config).await.map_err(end)?;
+        let (body, reader_v3) = match format.version {
+            Version::V4 => (body, None),
+            _ => {
+                let control_packets_max = session.core.config.control_packets_max;
+                let (body, reader) = read_v3(body, kind, *format).map_err(|_| end_invalid(session))?;
+                (body, Some(Box::new(reader.with_control_packets_max(control_packets_max))))
+            }
+        };
+        drop(parts);
+        let (sender, receiver) = oneshot::channel();
+        session.outbox.command(Command::Post(Post { body, reader_v3, answer: sender }));
+        match receiver.await {
+            Ok(PostAnswer::Taken) => Ok(asked.answer(Bytes::from_static(b"ok"), HTML)),
+            Ok(PostAnswer::Invalid) => Err(RequestError::BadRequest.into()),
+            Err(_) => Err(RequestError::UnknownSid.into()),
+        }
+    }
 }
 
 /// How a request is answered. The handshake has said about base64 what the requests behind it do not repeat.
@@ -82,59 +153,6 @@ fn format(core: &Core, query: &Query<'_>, dialect: EngineDialect) -> Result<Form
         return Err(RequestError::forbidden());
     }
     Ok(Format { base64: format.base64 || dialect.base64, ..format })
-}
-
-async fn poll(parts: &Parts, format: Format, session: &Arc<Shared>) -> Result<Response<Bytes>, Refusal> {
-    let (sender, receiver) = oneshot::channel();
-    session.outbox.command(Command::Poll(Poll { format, answer: sender }));
-    match receiver.await {
-        Ok(PollAnswer::Payload { body, content_type, compress: may }) => {
-            let response = answer(body.into(), HeaderValue::from_static(content_type), &parts.headers);
-            Ok(if may { compress(&session.core, parts, response).await } else { response })
-        }
-        Ok(PollAnswer::Overlap) => Err(Refusal::Overlap),
-        // The session ended, or moved to WebSocket, before it saw the request.
-        Err(_) if session.link() == LinkState::WebSocket => Err(RequestError::BadRequest.into()),
-        Err(_) => Err(RequestError::UnknownSid.into()),
-    }
-}
-
-async fn post<B>(parts: &Parts, body: B, format: Format, session: &Arc<Shared>) -> Result<Response<Bytes>, Refusal>
-where
-    B: http_body::Body + Send + 'static,
-    B::Data: Send,
-{
-    let end = |refusal| {
-        session.outbox.command(Command::Close { reason: DisconnectReason::TransportError, flush: false });
-        refusal
-    };
-    if session.posting.swap(true, Ordering::AcqRel) {
-        return Err(end(Refusal::Overlap));
-    }
-    let _posting = Posting(session);
-    let kind = parts.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    if format.version == Version::V4 && kind.is_some_and(|kind| kind.starts_with(b"application/octet-stream")) {
-        return Err(end(Refusal::Overlap));
-    }
-    if parts.headers.contains_key(CONTENT_ENCODING) {
-        return Err(end(Refusal::Encoded));
-    }
-    let body = body::read(body, &parts.headers, &session.core.config).await.map_err(end)?;
-    let (body, reader_v3) = match format.version {
-        Version::V4 => (body, None),
-        _ => {
-            let control_packets_max = session.core.config.control_packets_max;
-            let (body, reader) = read_v3(body, kind, format).map_err(|_| end_invalid(session))?;
-            (body, Some(Box::new(reader.with_control_packets_max(control_packets_max))))
-        }
-    };
-    let (sender, receiver) = oneshot::channel();
-    session.outbox.command(Command::Post(Post { body, reader_v3, answer: sender }));
-    match receiver.await {
-        Ok(PostAnswer::Taken) => Ok(answer(Bytes::from_static(b"ok"), HTML, &parts.headers)),
-        Ok(PostAnswer::Invalid) => Err(RequestError::BadRequest.into()),
-        Err(_) => Err(RequestError::UnknownSid.into()),
-    }
 }
 
 /// The payload in a body of Engine.IO 3, and what reads it.
@@ -160,24 +178,40 @@ impl Drop for Posting<'_> {
     }
 }
 
-fn answer(body: Bytes, content_type: HeaderValue, request: &HeaderMap) -> Response<Bytes> {
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, content_type);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // Old Internet Explorers take a payload for an attack.
-    let agent = request.get(USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
-    let contains = |part: &[u8]| agent.windows(part.len()).any(|window| window == part);
-    if contains(b";MSIE") || contains(b"Trident/") {
-        headers.insert("x-xss-protection", HeaderValue::from_static("0"));
-    }
-    response
+/// What a request's headers say about its answer.
+struct Asked {
+    by_old_explorer: bool,
+    encoding: Option<Encoding>,
 }
 
-async fn compress(core: &Core, parts: &Parts, response: Response<Bytes>) -> Response<Bytes> {
-    match &core.config.http_compression {
-        Some(compression) => compression.apply(&parts.headers, response).await,
-        None => response,
+impl Asked {
+    fn new(core: &Core, headers: &HeaderMap) -> Self {
+        let agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
+        let contains = |part: &[u8]| agent.windows(part.len()).any(|window| window == part);
+        let compression = core.config.http_compression.as_ref();
+        Asked {
+            by_old_explorer: contains(b";MSIE") || contains(b"Trident/"),
+            encoding: compression.and_then(|compression| compression.choose(headers)),
+        }
+    }
+
+    fn answer(&self, body: Bytes, content_type: HeaderValue) -> Response<Bytes> {
+        let mut response = Response::new(body);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, content_type);
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.by_old_explorer {
+            // They take a payload for an attack.
+            headers.insert("x-xss-protection", HeaderValue::from_static("0"));
+        }
+        response
+    }
+
+    async fn compress(&self, core: &Core, response: Response<Bytes>) -> Response<Bytes> {
+        match &core.config.http_compression {
+            Some(compression) => compression.apply(self.encoding, response).await,
+            None => response,
+        }
     }
 }
 

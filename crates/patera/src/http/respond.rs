@@ -45,7 +45,8 @@ where
     if let Some(answer) = preflight.and_then(|cors| cors.preflight(&parts.headers)) {
         return answer.map(|()| Bytes::new());
     }
-    let headers = parts.headers.clone();
+    // Kept only where it is needed: header values are slices of the connection's read buffer.
+    let headers = core.config.cors.as_ref().map(|_| parts.headers.clone());
     let method = parts.method.clone();
     let asked = is_upgrade(&parts);
     let mut response = match route(host, parts, body).await {
@@ -56,7 +57,7 @@ where
             refusal.response(asked)
         }
     };
-    if let Some(cors) = &core.config.cors {
+    if let (Some(cors), Some(headers)) = (&core.config.cors, headers) {
         if method == Method::OPTIONS {
             cors.apply_preflight(&headers, response.headers_mut());
         } else {
@@ -88,7 +89,12 @@ where
         let session = host.core().registry.find(sid).ok_or(RequestError::UnknownSid)?;
         return match (transport, is_upgrade(&parts)) {
             (Transport::WebSocket, true) => websocket::take_over(host, parts, &query, session).await,
-            (Transport::Polling, false) => polling::exchange(parts, body, &query, session).await,
+            (Transport::Polling, false) => {
+                let exchange = polling::Exchange::new(&parts, &query, session)?;
+                drop(query);
+                drop(uri);
+                exchange.run(parts, body).await
+            }
             (Transport::WebSocket, false) | (Transport::Polling, true) => Err(RequestError::BadRequest.into()),
         };
     }

@@ -1,7 +1,7 @@
 //! `cargo xtask setup`: installs what the tests need, and does nothing where it is there already.
 //!
-//! Three things, each from a lock: Debian packages (Chromium, valgrind; only as root), npm packages by `package-lock.json`, a Python
-//! environment by the hashes of `requirements.txt`. Rust, Node and Python themselves must be there.
+//! Three things, each from a lock: Debian packages (Chromium, valgrind; only as root), npm packages by `package-lock.json`, two
+//! Python environments by the hashes of `requirements.txt` and `requirements-4.txt`. Rust, Node and Python themselves must be there.
 
 use std::{
     fs,
@@ -18,7 +18,8 @@ pub(crate) fn run() -> Outcome {
     rust_tools()?;
     debian_packages()?;
     npm_packages(&workspace::conformance())?;
-    python_environment()
+    python_environment(".venv", "requirements.txt")?;
+    python_environment(".venv-4", "requirements-4.txt")
 }
 
 /// The Chromium to use: `CHROMIUM`, else the first of the usual names on the path.
@@ -107,10 +108,11 @@ pub(crate) fn npm_packages(folder: &Path) -> Outcome {
     mark_installed(&lock, &stamp)
 }
 
-fn python_environment() -> Outcome {
+/// A Python environment of the conformance tests, by the hashes of `requirements`: one for each generation of clients.
+fn python_environment(environment: &str, requirements: &str) -> Outcome {
     let folder = workspace::conformance();
-    let requirements = folder.join("requirements.txt");
-    let environment = folder.join(".venv");
+    let requirements = folder.join(requirements);
+    let environment = folder.join(environment);
     let stamp = environment.join(".installed");
     if is_installed(&requirements, &stamp) {
         return Ok(());

@@ -24,9 +24,21 @@ const http = createServer((request, response) => {
   }
 });
 
-const { extraHeaders, ...options } = camelKeys(JSON.parse(process.env.OPTIONS ?? "{}"));
+/** Whether an environment variable of README.md turns something on; undefined if it says nothing. */
+const isOn = (name) => (name in process.env ? process.env[name] === "1" : undefined);
+
+/** `{option: value}` or `{option: false}` as the variable says, `{}` if it says nothing. */
+function switched(name, option, value) {
+  const on = isOn(name);
+  return on === undefined ? {} : { [option]: on && value };
+}
+
+const { extraHeaders, allowEio3 = isOn("ALLOW_EIO3"), ...options } = camelKeys(JSON.parse(process.env.OPTIONS ?? "{}"));
 const io = new Server(http, {
   serveClient: false,
+  allowEIO3: allowEio3,
+  ...switched("PER_MESSAGE_DEFLATE", "perMessageDeflate", { threshold: 1024 }),
+  ...switched("HTTP_COMPRESSION", "httpCompression", { threshold: 1024 }),
   allowRequest: (request, decide) => decide(request.headers["x-refuse"] ?? null, !("x-refuse" in request.headers)),
   ...options,
 });

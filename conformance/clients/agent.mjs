@@ -4,7 +4,7 @@
 
 import { pack, unpack } from "../harness/values.mjs";
 
-const transportsOf = { polling: ["polling"], websocket: ["websocket"], upgrade: ["polling", "websocket"] };
+const transportsOf = { polling: ["polling"], jsonp: ["polling"], websocket: ["websocket"], upgrade: ["polling", "websocket"] };
 const pause = () => new Promise((resolve) => setTimeout(resolve, 1));
 
 /** One queue per name; `take` waits for the next entry. */
@@ -33,19 +33,34 @@ export class Inbox {
   }
 }
 
-class Client {
+/** One Socket.IO client of the generations since 3.0. */
+export class Client {
   #inbox = new Inbox();
 
   constructor(socket, replies) {
     this.socket = socket;
-    socket.onAny((event, ...args) => {
+    this.hear((event, ...args) => {
       const acknowledge = typeof args.at(-1) === "function" ? args.pop() : undefined;
       if (acknowledge && replies[event]) acknowledge(...(replies[event] === "echo" ? args : unpack(replies[event])));
       this.#inbox.put(`event ${event}`, args);
     });
     socket.on("connect", () => this.#inbox.put("life connect", { id: socket.id }));
     socket.on("disconnect", (reason) => this.#inbox.put("life disconnect", { reason }));
-    socket.on("connect_error", (error) => this.#inbox.put("life connect_error", { message: error.message, data: error.data }));
+    socket.on(this.refusal, (error) => this.#inbox.put("life connect_error", this.refused(error)));
+  }
+
+  /** The event by which a namespace refuses. */
+  get refusal() {
+    return "connect_error";
+  }
+
+  refused(error) {
+    return { message: error.message, data: error.data };
+  }
+
+  /** Has `heard` called with every event that arrives. */
+  hear(heard) {
+    this.socket.onAny(heard);
   }
 
   life(kind) {
@@ -115,12 +130,23 @@ class Client {
   }
 }
 
+/** An agent for the generations since 3.0. */
 export class Agent {
   #io;
   #clients = new Map();
 
   constructor(io) {
     this.#io = io;
+  }
+
+  /** The client of one namespace, not connected yet. */
+  client(manager, namespace, options) {
+    return new Client(manager.socket(namespace, { auth: options.auth }), options.replies ?? {});
+  }
+
+  /** Arguments in the form in which the client library takes them. */
+  toLibrary(args) {
+    return args;
   }
 
   /** Opens one connection with a client for each of `options.namespaces`; `handles` names them. */
@@ -132,12 +158,14 @@ export class Agent {
       reconnectionDelayMax: 200,
       query: options.query,
       extraHeaders: options.headers,
+      perMessageDeflate: options.perMessageDeflate,
+      forceJSONP: options.mode === "jsonp",
       autoConnect: false,
     });
     for (const [at, handle] of handles.entries()) {
-      const socket = manager.socket(options.namespaces[at], { auth: options.auth });
-      this.#clients.set(handle, new Client(socket, options.replies ?? {}));
-      socket.connect();
+      const client = this.client(manager, options.namespaces[at], options);
+      this.#clients.set(handle, client);
+      client.connect();
     }
   }
 
@@ -150,6 +178,6 @@ export class Agent {
   async run(operation, handle, args) {
     if (operation === "open") return this.open(handle, args[0]);
     if (operation === "close") return this.close();
-    return pack(await this.#clients.get(handle)[operation](...unpack(args)));
+    return pack(await this.#clients.get(handle)[operation](...this.toLibrary(unpack(args))));
   }
 }

@@ -1,4 +1,4 @@
-"""The Python agent: carries out a scenario's commands with python-socketio 5.
+"""The Python agent: carries out a scenario's commands with python-socketio 5, or 4 by way of socketio4.py.
 
 A line of JSON on standard input is a command, a line on standard output its answer:
 {"number": 1, "operation": "call", "handle": "client 1", "args": [...]}  →  {"number": 1, "result": ...}
@@ -8,6 +8,7 @@ Bytes are {"$bytes": "<base64>"} both ways. Usage: agent.py sync|async
 import asyncio
 import base64
 import collections
+import importlib.metadata
 import json
 import queue
 import sys
@@ -17,8 +18,15 @@ import time
 import engineio.payload
 import socketio
 
+library = socketio
+if importlib.metadata.version("python-socketio").startswith("4."):
+    import socketio4 as library
+
 TRANSPORTS = {"polling": ["polling"], "websocket": ["websocket"], "upgrade": ["polling", "websocket"]}
 RECONNECTION = {"reconnection_delay": 0.05, "reconnection_delay_max": 0.2, "randomization_factor": 0}
+
+# The synchronous client would take signals from the main thread, which is none of its business here; version 4 has no say in it.
+WITHOUT_SIGNALS = {"handle_sigint": False} if library is socketio else {}
 
 # Its own limit is 16 packets in one answer to a poll; a server under load puts more into one.
 engineio.payload.Payload.max_decode_packets = 10_000
@@ -143,7 +151,7 @@ class AsyncAgent:
         self.clients, self.connections = {}, []
 
     async def open(self, handles, options):
-        connection = socketio.AsyncClient(reconnection=options.get("reconnection", False), **RECONNECTION)
+        connection = library.AsyncClient(reconnection=options.get("reconnection", False), **RECONNECTION)
         self.connections.append(connection)
         for handle, namespace in zip(handles, options["namespaces"]):
             self.clients[handle] = AsyncClient(connection, namespace, options)
@@ -263,7 +271,8 @@ class SyncAgent:
 
     def open(self, handles, options):
         # This client hands every message to a thread of its own, so it promises no order between events.
-        connection = socketio.Client(reconnection=options.get("reconnection", False), handle_sigint=False, **RECONNECTION)
+        reconnection = options.get("reconnection", False)
+        connection = library.Client(reconnection=reconnection, **RECONNECTION, **WITHOUT_SIGNALS)
         self.connections.append(connection)
         for handle, namespace in zip(handles, options["namespaces"]):
             self.clients[handle] = SyncClient(connection, namespace, options)

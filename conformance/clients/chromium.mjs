@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
-import { nativeNode, node4 } from "./node.mjs";
+import { nativeNode, node14, node2, node4 } from "./node.mjs";
 
 const home = fileURLToPath(new URL("..", import.meta.url));
 const flags = [
@@ -20,26 +20,34 @@ const flags = [
   "--disable-sync",
 ];
 
-const index = `<!doctype html><meta charset="utf-8"><title>agent</title>
-<script src="/socket.io.min.js"></script>
+const bundles = {
+  1: "node_modules/socket.io-client-1.4/socket.io.js",
+  2: "node_modules/socket.io-client-2/dist/socket.io.js",
+  4: "node_modules/socket.io-client-4/dist/socket.io.min.js",
+};
+
+const index = (bundle) => `<!doctype html><meta charset="utf-8"><title>agent</title>
+<script src="/${bundles[bundle]}"></script>
 <script type="module">
   import { Agent } from "/clients/agent.mjs";
+  import { LegacyAgent } from "/clients/legacy.mjs";
   import { NativeAgent } from "/clients/native.mjs";
-  window.agents = { socketio: new Agent(io), native: new NativeAgent(WebSocket) };
+  window.agents = { socketio: new Agent(io), legacy: new LegacyAgent(io), native: new NativeAgent(WebSocket) };
 </script>`;
 
 const files = {
-  "/socket.io.min.js": "node_modules/socket.io-client-4/dist/socket.io.min.js",
+  ...Object.fromEntries(Object.values(bundles).map((path) => [`/${path}`, path])),
   "/clients/agent.mjs": "clients/agent.mjs",
+  "/clients/legacy.mjs": "clients/legacy.mjs",
   "/clients/native.mjs": "clients/native.mjs",
   "/harness/values.mjs": "harness/values.mjs",
 };
 
-async function servePage() {
+async function servePage(bundle) {
   const server = createServer(async (request, response) => {
     if (request.url === "/") {
       response.setHeader("content-type", "text/html; charset=utf-8");
-      return response.end(index);
+      return response.end(index(bundle));
     }
     const file = files[request.url];
     response.statusCode = file ? 200 : 404;
@@ -50,9 +58,9 @@ async function servePage() {
   return server;
 }
 
-/** Starts the browser with a fresh profile and hands out one page that holds both agents. */
-async function startPage(which) {
-  const server = await servePage();
+/** Starts the browser with a fresh profile and hands out the agent of this name in a page with this bundle. */
+async function startPage(which, bundle = 4) {
+  const server = await servePage(bundle);
   const profile = await mkdtemp(join(tmpdir(), "patera-chromium-"));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -61,9 +69,12 @@ async function startPage(which) {
   });
   const page = context.pages()[0] ?? (await context.newPage());
   page.on("pageerror", (error) => console.error(`page: ${error.message}`));
-  await page.goto(`http://127.0.0.1:${server.address().port}/`);
+  const origin = `http://127.0.0.1:${server.address().port}`;
+  await page.goto(`${origin}/`);
   await page.waitForFunction(() => window.agents !== undefined);
   return {
+    page,
+    origin,
     run: (operation, handle, args) =>
       page.evaluate(([name, ...command]) => window.agents[name].run(...command), [which, operation, handle, args]),
     stop: async () => {
@@ -87,3 +98,30 @@ export const chromium4 = {
 };
 
 export const nativeChromium = { ...nativeNode, name: "Chromium's WebSocket", start: () => startPage("native") };
+
+const inPage = { connectionsMax: chromium4.connectionsMax };
+const withoutHeaders = (can) => new Set([...can].filter((ability) => ability !== "headers"));
+
+export const chromium2 = {
+  ...node2,
+  ...inPage,
+  name: "Chromium with socket.io-client 2.5.0",
+  can: withoutHeaders(node2.can),
+  start: () => startPage("legacy", 2),
+};
+
+export const chromium1 = {
+  ...node14,
+  ...inPage,
+  name: "Chromium with socket.io-client 1.4.4",
+  can: withoutHeaders(node14.can),
+  troubles: [
+    ...node14.troubles,
+    { ability: "long polls", modes: ["polling", "upgrade"], why: "it hands each byte of an answer to one call as an argument" },
+  ],
+  start: () => startPage("legacy", 1),
+};
+
+/** Polls by script tags and posts by forms in frames, as browsers without CORS did. */
+export const jsonp2 = { ...chromium2, name: "Chromium with socket.io-client 2.5.0 over JSONP", modes: ["jsonp"] };
+export const jsonp1 = { ...chromium1, name: "Chromium with socket.io-client 1.4.4 over JSONP", modes: ["jsonp"] };

@@ -1,14 +1,15 @@
-// The client kinds of python-socketio 5, driven over JSON lines: see agent.py.
+// The client kinds of python-socketio 5 and 4, driven over JSON lines: see agent.py.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { troubles2 } from "./node.mjs";
 
 const home = fileURLToPath(new URL("..", import.meta.url));
 
-async function startAgent(kind) {
-  const child = spawn(`${home}.venv/bin/python`, ["clients/agent.py", kind], {
+async function startAgent(kind, environment = ".venv") {
+  const child = spawn(`${home}${environment}/bin/python`, ["clients/agent.py", kind], {
     cwd: home,
     stdio: ["pipe", "pipe", "inherit"],
     env: { ...process.env, PYTHONUNBUFFERED: "1" },
@@ -17,6 +18,7 @@ async function startAgent(kind) {
   process.on("exit", kill);
   const pending = new Map();
   let number = 0;
+  let ended;
   createInterface({ input: child.stdout }).on("line", (line) => {
     const { number: of, result, error } = JSON.parse(line);
     const { resolve, reject } = pending.get(of);
@@ -25,11 +27,13 @@ async function startAgent(kind) {
     else reject(new Error(error));
   });
   child.once("exit", (code) => {
-    for (const { reject } of pending.values()) reject(new Error(`the Python agent ended with ${code}`));
+    ended = new Error(`the Python agent ended with ${code}`);
+    for (const { reject } of pending.values()) reject(ended);
   });
   return {
     run: (operation, handle, args) =>
       new Promise((resolve, reject) => {
+        if (ended) return reject(ended);
         number += 1;
         pending.set(number, { resolve, reject });
         child.stdin.write(`${JSON.stringify({ number, operation, handle, args })}\n`);
@@ -45,7 +49,21 @@ async function startAgent(kind) {
 export const pythonAsync = {
   name: "python-socketio 5 (async)",
   modes: ["polling", "websocket", "upgrade"],
-  can: new Set(["namespaces", "shared", "reconnect", "headers", "order"]),
+  can: new Set([
+    "auth",
+    "empty bytes",
+    "headers",
+    "long polls",
+    "namespace auth",
+    "namespace ids",
+    "namespaces",
+    "non-ASCII",
+    "non-ASCII namespaces",
+    "notice a refused POST",
+    "order",
+    "reconnect",
+    "shared",
+  ]),
   alwaysAnswers: true,
   reasons: { byServer: "server disconnect", byClient: "client disconnect", lost: /^transport (close|error)$/ },
   start: () => startAgent("async"),
@@ -57,4 +75,33 @@ export const pythonSync = {
   // It starts a thread for every message that arrives, so its own events may overtake one another.
   can: new Set([...pythonAsync.can].filter((ability) => ability !== "order")),
   start: () => startAgent("sync"),
+};
+
+/** What this generation cannot do, and why. */
+const lacking4 = {
+  auth: "protocol 4 has no auth payload",
+  "empty bytes": "it takes an empty attachment for none",
+  "namespace ids": "it tells only the id in the namespace /",
+};
+
+export const python4Async = {
+  ...pythonAsync,
+  name: "python-socketio 4 (async)",
+  can: new Set([...pythonAsync.can].filter((ability) => !(ability in lacking4))),
+  legacy: true,
+  troubles: [
+    ...troubles2,
+    { ability: "notice a refused POST", modes: ["polling"], why: "it stops, and does not tell its user" },
+  ],
+  // It tells its user neither why a connection has ended, nor at all that it has ended it itself; and it cuts off its own poll.
+  reasons: {},
+  hearsOwnEnd: false,
+  start: () => startAgent("async", ".venv-4"),
+};
+
+export const python4Sync = {
+  ...python4Async,
+  name: "python-socketio 4 (sync)",
+  can: new Set([...python4Async.can].filter((ability) => ability !== "order")),
+  start: () => startAgent("sync", ".venv-4"),
 };

@@ -52,8 +52,8 @@ class Client {
   cut = () => this.#command("cut");
 }
 
-/** What a scenario is given. */
-class Stage {
+/** What a scenario is given; also for tests that are written out. */
+export class Stage {
   pending = new Set();
 
   constructor(kind, mode, agent, server) {
@@ -63,7 +63,7 @@ class Stage {
   /** Opens one connection with a client for each namespace, without waiting for them. */
   async openAll(namespaces, options = {}) {
     const names = namespaces.map(() => `client ${(handles += 1)}`);
-    const settings = { url: this.server.url, mode: this.mode, ...options, namespaces };
+    const settings = { url: this.server.url, mode: this.mode, ...this.kind.client, ...options, namespaces };
     const command = `open ${namespaces}`;
     this.pending.add(command);
     await this.agent.run("open", names, [pack(settings)]);
@@ -80,6 +80,22 @@ class Stage {
     const client = await this.open(namespace, options);
     await client.life("connect");
     return client;
+  }
+
+  can(ability) {
+    return isAble(this.kind, this.mode, ability);
+  }
+
+  /** Whether the client keeps to polling, by requests or by script tags. */
+  get isPolling() {
+    return this.mode === "polling" || this.mode === "jsonp";
+  }
+
+  /** Compares what a client says about an end with what its kind would say; a few kinds say nothing. */
+  ended({ reason }, how) {
+    const expected = this.kind.reasons[how];
+    if (expected instanceof RegExp) assert.match(reason, expected);
+    else assert.equal(reason ?? undefined, expected);
   }
 
   /** Compares values; bytes are compared as bytes, whatever type a client gives them. */
@@ -119,14 +135,25 @@ async function within(scenario, stage) {
   }
 }
 
+/** Whether a client of this kind can do this in this mode, with this server; if not, its kind says why. */
+export function isAble(kind, mode, ability) {
+  const hinders = (trouble) => trouble.ability === ability && trouble.modes.includes(mode) && (isReference || !trouble.reference);
+  return kind.can.has(ability) && !(kind.troubles ?? []).some(hinders);
+}
+
 function applies(scenario, kind, mode) {
-  const able = (scenario.needs ?? []).every((need) => kind.can.has(need));
+  const able = (scenario.needs ?? []).every((need) => isAble(kind, mode, need));
   if (isReference && scenario.reference === false) return false;
   return able && (scenario.modes ?? kind.modes).includes(mode);
 }
 
-/** Declares the tests of one client kind. */
-export function play(kind) {
+/** The CORS options that let the agent's page in. Clients before 3.0 ask with credentials always, so a `*` is not enough for them. */
+export function corsFor(agent) {
+  return agent.origin ? { origin: [agent.origin], credentials: true } : { origin: "*" };
+}
+
+/** Declares the tests of one client kind; `options` are those of its server. */
+export function play(kind, options = {}) {
   if (kind.native && isReference) return;
   describe(kind.name, () => {
     let agent;
@@ -134,8 +161,8 @@ export function play(kind) {
     // The clients of the test before are closed first, also where it has hung.
     let closed = Promise.resolve();
     before(async () => {
-      server = await Server.start({ cors: { origin: "*" } });
       agent = await kind.start();
+      server = await Server.start({ cors: corsFor(agent), ...options });
     });
     after(async () => {
       await agent?.stop();
@@ -144,7 +171,7 @@ export function play(kind) {
 
     async function carryOut(scenario, mode) {
       await closed;
-      const own = scenario.server ? await Server.start({ cors: { origin: "*" }, ...scenario.server }) : undefined;
+      const own = scenario.server ? await Server.start({ cors: corsFor(agent), ...options, ...scenario.server }) : undefined;
       const stage = new Stage(kind, mode, agent, own ?? server);
       try {
         await within(scenario, stage);

@@ -25,14 +25,20 @@ function command() {
 
 export class Server {
   #child;
-  #options;
+  #environment;
   port = 0;
   output = [];
 
-  /** `options`: those of README.md, "The server's options". */
-  static async start(options = {}) {
+  /** `options`: those of README.md, "The server's options"; `allow_eio3` and the compressions go by the environment. */
+  static async start({ allow_eio3 = true, per_message_deflate = false, http_compression = false, ...options } = {}) {
     const server = new Server();
-    server.#options = options;
+    const flag = (on) => (on ? "1" : "0");
+    server.#environment = {
+      OPTIONS: JSON.stringify(options),
+      ALLOW_EIO3: flag(allow_eio3),
+      PER_MESSAGE_DEFLATE: flag(per_message_deflate),
+      HTTP_COMPRESSION: flag(http_compression),
+    };
     await server.#spawn();
     return server;
   }
@@ -45,7 +51,7 @@ export class Server {
     const [program, args] = command();
     const child = spawn(program, args, {
       cwd: home,
-      env: { ...process.env, PORT: String(this.port), OPTIONS: JSON.stringify(this.#options), EXIT_WITH_STDIN: "1" },
+      env: { ...process.env, ...this.#environment, PORT: String(this.port), EXIT_WITH_STDIN: "1" },
       stdio: ["pipe", "pipe", "pipe"],
     });
     this.#child = child;

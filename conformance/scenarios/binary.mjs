@@ -7,7 +7,7 @@ export const binary = [
     name: "bytes go both ways",
     async run(stage) {
       const client = await stage.connect();
-      for (const count of [1, 0, 3, 256, 70_000]) {
+      for (const count of [1, ...(stage.can("empty bytes") ? [0] : []), 3, 256, 70_000]) {
         await client.emit("echo", bytes(count));
         stage.equal(await client.next("echo"), [bytes(count)]);
       }
@@ -15,6 +15,7 @@ export const binary = [
   },
   {
     name: "several attachments, nested anywhere, between other values",
+    needs: ["non-ASCII"],
     async run(stage) {
       const client = await stage.connect();
       const args = ["a", { deep: [{ file: bytes(3) }, bytes(4)], é: "é" }, bytes(5), [[bytes(6)]], null];
@@ -26,7 +27,7 @@ export const binary = [
     name: "ten attachments, the most that is allowed",
     async run(stage) {
       const client = await stage.connect();
-      const args = Array.from({ length: 10 }, (_, n) => bytes(n));
+      const args = Array.from({ length: 10 }, (_, n) => bytes(n + 1));
       stage.equal(await client.call("echo", ...args), args);
     },
   },
@@ -47,12 +48,14 @@ export const binary = [
   },
   {
     name: "bytes that the server makes",
+    needs: ["non-ASCII"],
     async run(stage) {
       const client = await stage.connect();
       await client.emit("binary", 300);
       stage.equal(await client.next("binary"), [bytes(300)]);
       await client.emit("nested");
-      stage.equal(await client.next("nested"), [{ deep: [{ first: bytes(3) }, bytes(5)], text: "é" }, bytes(0)]);
+      const none = stage.can("empty bytes") ? bytes(0) : null;
+      stage.equal(await client.next("nested"), [{ deep: [{ first: bytes(3) }, bytes(5)], text: "é" }, none]);
     },
   },
   {
@@ -60,12 +63,13 @@ export const binary = [
     needs: ["order"],
     async run(stage) {
       const client = await stage.connect();
-      for (let n = 0; n < 30; n += 1) {
+      const count = stage.mode === "jsonp" ? 5 : 30;
+      for (let n = 0; n < count; n += 1) {
         await client.emit("echo", n, bytes(n));
         await client.emit("echo", n, "text");
       }
-      const came = await client.collect("echo", 60);
-      assert.deepEqual(came, Array.from({ length: 60 }, (_, n) => Math.floor(n / 2)));
+      const came = await client.collect("echo", 2 * count);
+      assert.deepEqual(came, Array.from({ length: 2 * count }, (_, n) => Math.floor(n / 2)));
     },
   },
   {

@@ -22,13 +22,13 @@ export const connecting = [
     async run(stage) {
       const client = await stage.connect();
       if (stage.mode === "upgrade") await client.upgraded();
-      assert.equal(await client.transport(), stage.mode === "polling" ? "polling" : "websocket");
+      assert.equal(await client.transport(), stage.isPolling ? "polling" : "websocket");
       stage.equal(await client.call("echo", "still here"), ["still here"]);
     },
   },
   {
     name: "hands query and auth to the handshake",
-    needs: ["namespaces"],
+    needs: ["auth"],
     async run(stage) {
       const client = await stage.connect("/", { query: { colour: "blue" }, auth: { token: "t", deep: { é: [1] } } });
       const [handshake] = await client.call("handshake");
@@ -38,6 +38,17 @@ export const connecting = [
       assert.equal(handshake.secure, false);
       assert.equal(handshake.address, "127.0.0.1");
       assert.match(handshake.url, /^\/socket\.io\/\?.*colour=blue/);
+    },
+  },
+  {
+    name: "hands its query to the handshake, with the protocol's number",
+    needs: ["namespaces"],
+    async run(stage) {
+      const client = await stage.connect("/", { query: { colour: "blue" } });
+      const [handshake] = await client.call("handshake");
+      assert.equal(handshake.query.colour, "blue");
+      assert.equal(handshake.query.EIO, stage.kind.legacy ? "3" : "4");
+      assert.equal(handshake.query.transport, stage.mode === "websocket" ? "websocket" : "polling");
     },
   },
   {

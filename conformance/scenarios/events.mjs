@@ -55,6 +55,7 @@ export const events = [
   },
   {
     name: "a text of 300,000 characters comes back whole",
+    needs: ["long polls", "non-ASCII"],
     async run(stage) {
       const client = await stage.connect();
       const long = "0123456789é".repeat(27_000);
@@ -66,8 +67,10 @@ export const events = [
     needs: ["order"],
     async run(stage) {
       const client = await stage.connect();
-      for (let n = 0; n < 200; n += 1) await client.emit("echo", n);
-      stage.equal(await client.collect("echo", 200), Array.from({ length: 200 }, (_, n) => n));
+      // JSONP loads a frame for each of them.
+      const count = stage.mode === "jsonp" ? 20 : 200;
+      for (let n = 0; n < count; n += 1) await client.emit("echo", n);
+      stage.equal(await client.collect("echo", count), Array.from({ length: count }, (_, n) => n));
     },
   },
   {

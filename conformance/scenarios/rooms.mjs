@@ -73,6 +73,7 @@ export const rooms = [
   },
   {
     name: "a private message reaches one id",
+    needs: ["non-ASCII"],
     async run(stage) {
       const { clients } = await three(stage, 0);
       await clients[0].emit("to", await clients[1].id(), "psst", { secret: "é" });

@@ -119,7 +119,7 @@ const refusedUpgrades = [
 describe("HTTP", () => {
   let server;
   before(async () => {
-    server = await Server.start();
+    server = await Server.start({ allow_eio3: false });
   });
   after(() => server?.stop());
 

@@ -77,10 +77,15 @@ pub(crate) type Items = SmallVec<[Item; 1]>;
 #[derive(Default)]
 pub(crate) struct Outbox(Mutex<State>);
 
+/// Commands in the order they came.
+#[derive(Default)]
+struct Commands(Vec<Command>);
+
 #[derive(Default)]
 struct State {
     items: Items,
-    commands: Vec<Command>,
+    /// Rare, so boxed.
+    commands: Option<Box<Commands>>,
     /// Of `items` and of what the task has taken but not written yet.
     bytes: usize,
     /// Whether the task sleeps: only then is it woken.
@@ -127,7 +132,7 @@ impl Outbox {
     pub(crate) fn command(&self, command: Command) {
         let mut state = self.0.lock();
         if !state.closed {
-            state.commands.push(command);
+            state.commands.get_or_insert_default().0.push(command);
             Self::wake(state);
         }
     }
@@ -146,7 +151,10 @@ impl Outbox {
     pub(crate) fn begin_turn(&self) -> Turn {
         let mut state = self.0.lock();
         state.parked = false;
-        Turn { commands: mem::take(&mut state.commands), overflowed: state.overflowed }
+        Turn {
+            commands: state.commands.take().map(|commands| commands.0).unwrap_or_default(),
+            overflowed: state.overflowed,
+        }
     }
 
     /// Takes what waits, up to `bytes_max` and at least one item. `written` bytes of what was taken before have left the
@@ -186,7 +194,7 @@ impl Outbox {
     pub(crate) fn park(&self, cx: &Context<'_>, can_send: bool, written: usize) -> bool {
         let mut state = self.0.lock();
         state.bytes = state.bytes.saturating_sub(written);
-        if state.overflowed || !state.commands.is_empty() || (can_send && !state.items.is_empty()) {
+        if state.overflowed || state.commands.is_some() || (can_send && !state.items.is_empty()) {
             return false;
         }
         if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
@@ -211,7 +219,7 @@ impl Outbox {
         state.writable = false;
         state.bytes = 0;
         state.waker = None;
-        let dropped = (mem::take(&mut state.items), mem::take(&mut state.commands));
+        let dropped = (mem::take(&mut state.items), state.commands.take());
         drop(state);
         drop(dropped);
     }

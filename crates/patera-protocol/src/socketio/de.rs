@@ -37,6 +37,23 @@ pub(super) fn from_raw_seed<'de, S: DeserializeSeed<'de>>(
     }
 }
 
+/// Hands the methods that want neither strings, nor bytes, nor anything to a macro that writes them.
+macro_rules! other_methods {
+    ($write:ident) => {
+        $write! {
+            deserialize_bool() deserialize_i8() deserialize_i16() deserialize_i32() deserialize_i64() deserialize_i128()
+            deserialize_u8() deserialize_u16() deserialize_u32() deserialize_u64() deserialize_u128()
+            deserialize_f32() deserialize_f64() deserialize_char()
+            deserialize_option() deserialize_unit() deserialize_unit_struct(name: &'static str)
+            deserialize_newtype_struct(name: &'static str) deserialize_seq() deserialize_tuple(len: usize)
+            deserialize_tuple_struct(name: &'static str, len: usize) deserialize_map()
+            deserialize_struct(name: &'static str, fields: &'static [&'static str])
+            deserialize_enum(name: &'static str, variants: &'static [&'static str]) deserialize_identifier()
+            deserialize_ignored_any()
+        }
+    };
+}
+
 /// An argument that is an attachment, for who wants bytes or anything; for all else it is JSON as any other.
 struct Attachment<'de, 's> {
     data: &'s Bytes,
@@ -68,17 +85,8 @@ impl<'de> Deserializer<'de> for Attachment<'de, '_> {
         visitor.visit_bytes(self.data)
     }
 
-    deserialize_with_source! {
-        deserialize_bool() deserialize_i8() deserialize_i16() deserialize_i32() deserialize_i64() deserialize_i128()
-        deserialize_u8() deserialize_u16() deserialize_u32() deserialize_u64() deserialize_u128()
-        deserialize_f32() deserialize_f64() deserialize_char() deserialize_str() deserialize_string()
-        deserialize_option() deserialize_unit() deserialize_unit_struct(name: &'static str)
-        deserialize_newtype_struct(name: &'static str) deserialize_seq() deserialize_tuple(len: usize)
-        deserialize_tuple_struct(name: &'static str, len: usize) deserialize_map()
-        deserialize_struct(name: &'static str, fields: &'static [&'static str])
-        deserialize_enum(name: &'static str, variants: &'static [&'static str]) deserialize_identifier()
-        deserialize_ignored_any()
-    }
+    deserialize_with_source! { deserialize_str() deserialize_string() }
+    other_methods!(deserialize_with_source);
 }
 
 /// Decodes one raw value by a seed that resolves placeholders itself, or where there are none.
@@ -118,17 +126,8 @@ impl<'de> Deserializer<'de> for PlainString<'de> {
         visitor.visit_borrowed_str(self.text)
     }
 
-    deserialize_from_json! {
-        deserialize_bool() deserialize_i8() deserialize_i16() deserialize_i32() deserialize_i64() deserialize_i128()
-        deserialize_u8() deserialize_u16() deserialize_u32() deserialize_u64() deserialize_u128()
-        deserialize_f32() deserialize_f64() deserialize_char() deserialize_bytes() deserialize_byte_buf()
-        deserialize_option() deserialize_unit() deserialize_unit_struct(name: &'static str)
-        deserialize_newtype_struct(name: &'static str) deserialize_seq() deserialize_tuple(len: usize)
-        deserialize_tuple_struct(name: &'static str, len: usize) deserialize_map()
-        deserialize_struct(name: &'static str, fields: &'static [&'static str])
-        deserialize_enum(name: &'static str, variants: &'static [&'static str]) deserialize_identifier()
-        deserialize_ignored_any()
-    }
+    deserialize_from_json! { deserialize_bytes() deserialize_byte_buf() }
+    other_methods!(deserialize_from_json);
 }
 
 /// A deserializer, a seed or a visitor that resolves placeholders on its way.

@@ -51,6 +51,9 @@ pub struct Config {
     /// Whether clients of Socket.IO 1 and 2 may connect, which speak Engine.IO 3: socket.io's `allowEIO3`. Default false; a request
     /// with another `EIO` than 4, or with none, is then refused with code 5, "Unsupported protocol version". On, it is Engine.IO 3.
     ///
+    /// The [id of such a client's socket](crate::Socket::id) tells its session's id, as their protocol has it: who learns it can speak for
+    /// that client while it polls. Where ids are told to other clients and these are not to be trusted, leave it off.
+    ///
     /// Their JSONP can be read by pages of any origin, whatever [`cors`](Self::cors) says, since browsers let scripts be: to sessions
     /// that are known by a cookie, send nothing secret unasked. With [`origins`](Self::origins) JSONP is refused with code 4.
     pub allow_eio3: bool,

@@ -8,6 +8,7 @@ use patera_protocol::engineio::{Message, Version};
 use patera_protocol::socketio::{self, Args, EncodeError, Incoming, OwnedArgs, Slot, encode};
 use serde::Serialize;
 use smallvec::SmallVec;
+use tokio::task::coop::has_budget_remaining;
 
 use crate::acks::PendingAcks;
 use crate::core::Shared;
@@ -243,7 +244,10 @@ impl Application for Connection {
     }
 
     fn poll(&mut self, scope: &Scope<'_>) -> Result<(), DisconnectReason> {
-        while let Poll::Ready(Some(outcome)) = self.tasks.poll_next(scope.waker) {
+        // Without a budget each would be polled in vain; the session comes back at once.
+        while has_budget_remaining()
+            && let Poll::Ready(Some(outcome)) = self.tasks.poll_next(scope.waker)
+        {
             self.handle_outcome(outcome, scope)?;
         }
         Ok(())

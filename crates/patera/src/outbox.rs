@@ -171,7 +171,8 @@ impl Outbox {
             sum <= bytes_max
         };
         let count = state.items.iter().take_while(|item| fits(item)).count().max(1).min(state.items.len());
-        state.items.drain(..count).collect()
+        let rest: Items = state.items.drain(count..).collect();
+        mem::replace(&mut state.items, rest)
     }
 
     /// Whether a packet waits.

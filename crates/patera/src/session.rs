@@ -18,6 +18,7 @@ use std::time::Instant;
 
 use patera_protocol::engineio::{self, Message, SessionEvent, Transport};
 use patera_protocol::socketio::Slot;
+use tokio::task::coop::has_budget_remaining;
 
 use self::ending::{Ending, Farewell, Phase};
 use self::timer::Timer;
@@ -146,7 +147,7 @@ impl<A: Application> Session<A> {
             let idle = self.write(waker, now);
             // Writing to a probe may have shown that it is gone.
             let unread = unread || self.handle_engine_events();
-            if *budget == 0 && self.ending.is_none() {
+            if (*budget == 0 || !has_budget_remaining()) && self.ending.is_none() {
                 waker.wake_by_ref();
                 return Poll::Pending;
             }

@@ -240,7 +240,8 @@ pub struct Socket(pub(crate) Arc<SocketInner>);
 impl Socket {
     /// Its id: 20 random characters, another one after each reconnection. It is also the name of a room with just this socket.
     ///
-    /// Clients of Socket.IO 1 and 2 make up theirs from the session's: `<session_id>`, and `/chat#<session_id>` in `/chat`.
+    /// Clients of Socket.IO 1 and 2 make up theirs from the session's: `<session_id>`, and `/chat#<session_id>` in `/chat`. Who knows a
+    /// session's id can speak for it: see [`Config::allow_eio3`](crate::Config::allow_eio3).
     pub fn id(&self) -> &str {
         self.0.id.as_str()
     }

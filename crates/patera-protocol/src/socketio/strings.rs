@@ -27,8 +27,8 @@ pub(super) fn write_plain_string<W: io::Write + ?Sized>(writer: &mut W, text: &[
     writer.write_all(b"\"")
 }
 
-/// How serde_json names the one field of its raw values, whose string is JSON and no string.
-const RAW_VALUE: &str = "$serde_json::private::RawValue";
+/// How serde_json names the structs as which it passes off raw values and numbers: their one field is JSON and no string.
+const PRIVATE: &str = "$serde_json::private::";
 
 impl<T: Serialize + ?Sized> Serialize for Plain<'_, '_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -135,7 +135,7 @@ impl<'f, S: Serializer> Serializer for PlainStrings<'f, S> {
     }
 
     fn serialize_struct(self, name: &'static str, len: usize) -> Result<Self::SerializeStruct, S::Error> {
-        let is_raw = name == RAW_VALUE;
+        let is_raw = name.starts_with(PRIVATE);
         Ok(Struct { fields: self.and(|inner| inner.serialize_struct(name, len))?, is_raw })
     }
 
@@ -202,7 +202,7 @@ impl<S: ser::SerializeMap> ser::SerializeMap for PlainStrings<'_, S> {
     }
 }
 
-/// The fields of a struct, or serde_json's raw value, which it passes off as one.
+/// The fields of a struct, or what serde_json passes off as one.
 pub(super) struct Struct<'f, S> {
     fields: PlainStrings<'f, S>,
     is_raw: bool,

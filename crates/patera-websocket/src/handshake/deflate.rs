@@ -27,7 +27,7 @@ pub struct Deflate {
 }
 
 impl Deflate {
-    /// The largest window that this side may compress with, as a power of two: 9 to 15.
+    /// The largest window that this side may compress with, as a power of two: 9 to 15 for one's own side, 8 to 15 for the peer's.
     pub fn window_bits(&self, role: Role) -> u8 {
         let bits = match role {
             Role::Server => self.server_max_window_bits,

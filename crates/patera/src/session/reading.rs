@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use patera_protocol::engineio::{self, Message, Packet, Transport, Version, payload};
 use patera_websocket::Event;
+use tokio::task::coop::has_budget_remaining;
 
 use super::ending::{Ending, Farewell};
 use super::{Application, Link, Scope, Session};
@@ -28,7 +29,7 @@ impl<A: Application> Session<A> {
         let inlet = Inlet::new(engine, app, &scope);
         let mut receiver = Receiver { inlet, dialect: link.dialect, probing: false, end: None };
         let read_end = loop {
-            if *budget == 0 || receiver.end.is_some() || receiver.inlet.app.is_full() {
+            if *budget == 0 || receiver.end.is_some() || receiver.inlet.app.is_full() || !has_budget_remaining() {
                 break None;
             }
             match link.poll_read(&mut Context::from_waker(waker), budget, |event| receiver.handle_event(event)) {
@@ -212,7 +213,8 @@ impl<A: Application> Receiver<'_, A> {
         }
         // A full application stops reading between two packets, not after the buffer; so does a session that moves.
         let moves = self.probing && !self.inlet.engine.is_upgrading();
-        if self.end.is_some() || moves || self.inlet.app.is_full() {
+        // Where handlers have used up the turn's budget, those that come would wait without need.
+        if self.end.is_some() || moves || self.inlet.app.is_full() || !has_budget_remaining() {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())

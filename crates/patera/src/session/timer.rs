@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use tokio::task::coop::unconstrained;
 use tokio::time::{Sleep, sleep_until};
 
 #[derive(Default)]
@@ -25,7 +26,8 @@ impl Timer {
         if sleep.deadline() > at || sleep.is_elapsed() {
             sleep.as_mut().reset(at);
         }
-        let polled = sleep.as_mut().poll(&mut Context::from_waker(waker));
+        // Not by the task's budget, which handlers share: used up, the timer would say that it waits and wake nobody.
+        let polled = Pin::new(&mut unconstrained(sleep.as_mut())).poll(&mut Context::from_waker(waker));
         self.asleep_until = polled.is_pending().then(|| sleep.deadline().into_std());
         polled
     }

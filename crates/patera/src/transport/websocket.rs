@@ -215,13 +215,20 @@ impl WebSocketLink {
             }
             let filled = unsent.queue.len().min(slices.len());
             match self.stream.poll_write_vectored(cx, &slices[..filled]) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(0)) => {
+                    self.unsent = None;
+                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                }
                 Poll::Ready(Ok(count)) => {
                     if unsent.advance(count) {
                         self.unsent = None;
                     }
                 }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Err(error)) => {
+                    // Nobody gets it any more, and a session that flushes is done.
+                    self.unsent = None;
+                    return Poll::Ready(Err(error));
+                }
                 Poll::Pending => {
                     unsent.stalled_since.get_or_insert(now);
                     return Poll::Pending;

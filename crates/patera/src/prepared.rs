@@ -363,4 +363,18 @@ mod tests {
     fn a_message_of_engine_io_is_nothing_that_could_be_escaped() {
         assert_eq!(Prepared::text("2[\"é\"]").ascii(), None);
     }
+
+    #[test]
+    fn short_and_long_packets_are_written_alike() {
+        for len in [0, 1, SHORT_BYTES_MAX - 1, SHORT_BYTES_MAX, SHORT_BYTES_MAX + 1, COPY_BYTES_MAX + 1] {
+            let bytes: Vec<u8> = (0..len).map(|at| at as u8).collect();
+            let buffer = Buffer::copy_of(&bytes);
+            assert_eq!(matches!(buffer, Buffer::Short { .. }), len <= SHORT_BYTES_MAX, "{len}");
+            assert_eq!((&*buffer, &*buffer.to_bytes()), (&*bytes, &*bytes));
+            let mut batch = Batch::take();
+            buffer.write(&mut batch);
+            let written: Vec<u8> = batch.into_queue(0).into_iter().flatten().collect();
+            assert_eq!(written, bytes, "{len}");
+        }
+    }
 }

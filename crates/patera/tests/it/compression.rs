@@ -10,6 +10,15 @@ use crate::support::{Polling, http, http_bytes, serve};
 
 const GZIP: &str = "Accept-Encoding: gzip, deflate, br\r\n";
 
+/// A server that compresses answers from so many bytes.
+fn compressing_from(threshold_bytes: usize) -> Io {
+    let mut config = Config::default();
+    let mut compression = HttpCompression::default();
+    compression.threshold_bytes = threshold_bytes;
+    config.http_compression = Some(compression);
+    Io::with_config(config)
+}
+
 #[tokio::test]
 async fn long_answers_come_as_the_client_likes() {
     let io = Io::new();
@@ -100,11 +109,7 @@ async fn off_means_as_it_is() {
 
 #[tokio::test]
 async fn what_would_not_become_shorter_stays_as_it_is() {
-    let mut config = Config::default();
-    let mut compression = HttpCompression::default();
-    compression.threshold_bytes = 0;
-    config.http_compression = Some(compression);
-    let io = Io::with_config(config);
+    let io = compressing_from(0);
     let address = serve(&io).await;
     let polling = Polling::connect(address).await;
     io.emit("e", "short");
@@ -115,11 +120,7 @@ async fn what_would_not_become_shorter_stays_as_it_is() {
 
 #[tokio::test]
 async fn answers_to_posts_and_errors_are_never_compressed() {
-    let mut config = Config::default();
-    let mut compression = HttpCompression::default();
-    compression.threshold_bytes = 0;
-    config.http_compression = Some(compression);
-    let io = Io::with_config(config);
+    let io = compressing_from(0);
     let address = serve(&io).await;
     let polling = Polling::connect(address).await;
     let unknown = "/socket.io/?EIO=4&transport=polling&sid=unknown";

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 
+import engineio
 import engineio.payload
 import socketio
 
@@ -191,6 +192,18 @@ def in_background(function, *args):
     threading.Thread(target=function, args=args, daemon=True).start()
 
 
+class Engine(engineio.Client):
+    """Handles messages as it reads them. By itself it starts a thread for each, and then an attachment may overtake its packet."""
+
+    def _trigger_event(self, event, *args, **kwargs):
+        return super()._trigger_event(event, *args, **{**kwargs, "run_async": False})
+
+
+class Connection(library.Client):
+    def _engineio_client_class(self):
+        return Engine
+
+
 class SyncClient:
     def __init__(self, connection, namespace, options):
         self.connection, self.namespace = connection, namespace
@@ -270,9 +283,8 @@ class SyncAgent:
         self.writing = threading.Lock()
 
     def open(self, handles, options):
-        # This client hands every message to a thread of its own, so it promises no order between events.
         reconnection = options.get("reconnection", False)
-        connection = library.Client(reconnection=reconnection, **RECONNECTION, **WITHOUT_SIGNALS)
+        connection = Connection(reconnection=reconnection, **RECONNECTION, **WITHOUT_SIGNALS)
         self.connections.append(connection)
         for handle, namespace in zip(handles, options["namespaces"]):
             self.clients[handle] = SyncClient(connection, namespace, options)

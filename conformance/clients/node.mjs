@@ -22,7 +22,6 @@ const everything = [
   "non-ASCII",
   "non-ASCII namespaces",
   "notice a refused POST",
-  "order",
   "reconnect",
   "shared",
   "slow upgrade",
@@ -99,7 +98,7 @@ export const node14 = {
 export const nativeNode = {
   name: "ws",
   modes: ["websocket"],
-  can: new Set(["empty bytes", "long polls", "native", "non-ASCII", "notice a refused POST", "order"]),
+  can: new Set(["empty bytes", "long polls", "native", "non-ASCII", "notice a refused POST"]),
   native: true,
   reasons: { byServer: /^1000|^1005/, byClient: /^1000|^1005/, lost: /^1006/ },
   start: async () => ({ run: agentOf(new NativeAgent(WebSocket)), stop: async () => {} }),

@@ -60,7 +60,6 @@ export const pythonAsync = {
     "non-ASCII",
     "non-ASCII namespaces",
     "notice a refused POST",
-    "order",
     "reconnect",
     "shared",
   ]),
@@ -72,8 +71,6 @@ export const pythonAsync = {
 export const pythonSync = {
   ...pythonAsync,
   name: "python-socketio 5 (sync)",
-  // It starts a thread for every message that arrives, so its own events may overtake one another.
-  can: new Set([...pythonAsync.can].filter((ability) => ability !== "order")),
   start: () => startAgent("sync"),
 };
 
@@ -102,6 +99,5 @@ export const python4Async = {
 export const python4Sync = {
   ...python4Async,
   name: "python-socketio 4 (sync)",
-  can: new Set([...python4Async.can].filter((ability) => ability !== "order")),
   start: () => startAgent("sync", ".venv-4"),
 };

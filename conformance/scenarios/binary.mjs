@@ -60,7 +60,6 @@ export const binary = [
   },
   {
     name: "bytes and texts in turn keep their order",
-    needs: ["order"],
     async run(stage) {
       const client = await stage.connect();
       const count = stage.mode === "jsonp" ? 5 : 30;

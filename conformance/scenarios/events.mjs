@@ -64,7 +64,6 @@ export const events = [
   },
   {
     name: "events keep their order",
-    needs: ["order"],
     async run(stage) {
       const client = await stage.connect();
       // JSONP loads a frame for each of them.
@@ -75,7 +74,6 @@ export const events = [
   },
   {
     name: "volatile events reach a client that listens, or are dropped, never out of order",
-    needs: ["order"],
     async run(stage) {
       const client = await stage.connect();
       await client.emit("fire", 50);

@@ -8,6 +8,7 @@
 //!   handshake, the heartbeat, the upgrade from long-polling to WebSocket, and [`engineio::Session`], which joins them.
 //! - [`socketio`]: Socket.IO 5, and 4 for older clients. What is inside an Engine.IO message (namespaces, events,
 //!   acknowledgements, binary attachments), and [`socketio::Connection`], which keeps the state of one connection.
+//! - [`handler`]: async functions whose parameters say what they want of an event, for both sides.
 //!
 //! ```
 //! use std::{sync::Arc, time::Instant};
@@ -30,6 +31,7 @@
 #![forbid(unsafe_code)]
 
 pub mod engineio;
+pub mod handler;
 pub mod socketio;
 
 #[cfg(test)]

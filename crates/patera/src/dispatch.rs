@@ -4,12 +4,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
+use patera_protocol::handler::{CallError, Refusal};
 use patera_protocol::socketio::Args;
 
 use crate::error::{DisconnectReason, Error};
-use crate::handler::{
-    CallError, EventContext, EventHandler, Failure, MIDDLEWARE, Middleware, MiddlewareFuture, Refusal,
-};
+use crate::handler::{Call, EventContext, EventHandler, Failure, MIDDLEWARE, Middleware, MiddlewareFuture};
 use crate::prepared::Prepared;
 use crate::socket::{Socket, SocketInner};
 use crate::stats::{count, uncount};
@@ -55,7 +54,7 @@ impl TaskFuture for Deciding {
 async fn ask(socket: &Socket, middlewares: Vec<Arc<dyn Middleware>>) -> Result<(), Error> {
     for middleware in middlewares {
         let auth = socket.0.auth();
-        let started = middleware.start(&mut EventContext::new(socket, &auth, None));
+        let started = middleware.start(&mut EventContext::new(Call::new(socket, None), &auth));
         drop(auth);
         started.map_err(|error| refused_call(socket, error))?.await?;
     }
@@ -83,7 +82,7 @@ pub(crate) fn connect(
     trace!(debug, "patera::socket", "connected", namespace = %namespace.name, socket = %socket.0.id);
     let auth = socket.0.auth();
     for handler in &namespace.hooks().connection {
-        start(&**handler, EventContext::new(socket, &auth, None), tasks, waker)?;
+        start(&**handler, EventContext::new(Call::new(socket, None), &auth), tasks, waker)?;
     }
     Ok(())
 }
@@ -103,7 +102,7 @@ pub(crate) fn event(
     let hooks = socket.0.namespace.hooks();
     let own = socket.0.event_handlers(name);
     for handler in hooks.events.get(name).into_iter().flatten().chain(&own) {
-        start(&**handler, EventContext::new(socket, args, ack), tasks, waker)?;
+        start(&**handler, EventContext::new(Call::new(socket, ack), args), tasks, waker)?;
     }
     Ok(())
 }
@@ -133,7 +132,7 @@ pub(crate) fn disconnect(
     let mut result = Ok(());
     for handler in hooks.disconnect.iter().chain(&own) {
         let handler = Clearing { handler: handler.clone(), clear: clear.clone() };
-        let started = start(&handler, EventContext::new(socket, &none, None).with_reason(reason), tasks, waker);
+        let started = start(&handler, EventContext::new(Call::with_reason(socket, reason), &none), tasks, waker);
         result = result.and(started);
     }
     result
@@ -158,7 +157,7 @@ fn start(
     tasks: &mut Tasks,
     waker: &Waker,
 ) -> Result<(), DisconnectReason> {
-    let (socket, event) = (context.socket, handler.event());
+    let (Call { socket, ack, .. }, event) = (*context.call(), handler.event());
     let mut task = None;
     let polled = catch(|| {
         let task = task.insert(handler.start(&mut context)?);
@@ -171,7 +170,7 @@ fn start(
             Ok(())
         }
         (Some(Err(error)), _) => {
-            if let Some(id) = context.ack {
+            if let Some(id) = ack {
                 socket.acknowledge(id, &Refusal { error: &error.message() });
             }
             socket.report(event, &Failure::Call(error));

@@ -10,48 +10,59 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use patera_protocol::socketio::{Args, ArgumentError, Value};
+use patera_protocol::handler::{self, Answer, CallError, FromEvent, IntoReply, Side};
 use pin_project_lite::pin_project;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::error::{DisconnectReason, Error};
 use crate::io::Io;
 use crate::socket::Socket;
 use crate::tasks::{Outcome, Task, TaskFuture};
 
-/// An event on its way into a handler: what [`FromEvent`] takes from.
-pub struct EventContext<'a, 'p> {
-    pub(crate) socket: &'a Socket,
-    pub(crate) args: &'a Args<'p>,
-    pub(crate) ack: Option<u64>,
-    pub(crate) reason: Option<DisconnectReason>,
-    next: usize,
+/// The server's side of a handler: the parameter of [`FromEvent`] for types of your own.
+///
+/// ```
+/// use patera::{CallError, EventContext, FromEvent, Server};
+///
+/// struct Point { x: f64, y: f64 }
+///
+/// impl FromEvent<Server> for Point {                                    // two arguments of the event
+///     fn from_event(event: &mut EventContext<'_, '_>) -> Result<Self, CallError> {
+///         Ok(Point { x: event.argument()?, y: event.argument()? })
+///     }
+/// }
+/// ```
+#[derive(Debug)]
+pub enum Server {}
+
+impl Side for Server {
+    type Call<'a> = Call<'a>;
 }
 
-impl<'a, 'p> EventContext<'a, 'p> {
-    pub(crate) fn new(socket: &'a Socket, args: &'a Args<'p>, ack: Option<u64>) -> Self {
-        EventContext { socket, args, ack, reason: None, next: 0 }
+/// An event on its way into a handler: what [`FromEvent`] takes from.
+pub type EventContext<'a, 'p> = handler::EventContext<'a, 'p, Server>;
+
+/// What is known of a call besides its arguments.
+#[derive(Clone, Copy)]
+pub struct Call<'a> {
+    pub(crate) socket: &'a Socket,
+    pub(crate) ack: Option<u64>,
+    pub(crate) reason: Option<DisconnectReason>,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn new(socket: &'a Socket, ack: Option<u64>) -> Self {
+        Call { socket, ack, reason: None }
     }
 
-    pub(crate) fn with_reason(mut self, reason: DisconnectReason) -> Self {
-        self.reason = Some(reason);
-        self
+    /// The end of a socket.
+    pub(crate) fn with_reason(socket: &'a Socket, reason: DisconnectReason) -> Self {
+        Call { socket, ack: None, reason: Some(reason) }
     }
 
     /// The socket that got the event.
-    pub fn socket(&self) -> &Socket {
+    pub fn socket(&self) -> &'a Socket {
         self.socket
-    }
-
-    /// Takes the next argument, for a [`FromEvent`] of your own.
-    ///
-    /// # Errors
-    /// It is missing or of another type.
-    pub fn argument<T: DeserializeOwned>(&mut self) -> Result<T, CallError> {
-        let index = self.next;
-        self.next += 1;
-        self.args.decode(index).map_err(CallError::Argument)
     }
 
     /// What the handler gets to answer with later.
@@ -60,81 +71,27 @@ impl<'a, 'p> EventContext<'a, 'p> {
     }
 }
 
-/// Why a handler could not be called: see [`Io::on_error`](crate::Namespace::on_error).
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum CallError {
-    /// An argument is missing or of another type.
-    Argument(ArgumentError),
-    /// `State<T>` was asked for and [`Io::with_state`](crate::Io::with_state) never got a `T`, whose name this is.
-    NoState(&'static str),
-    /// A [`DisconnectReason`] was asked for by a handler of something else.
-    NoReason,
-}
-
-impl fmt::Display for CallError {
+impl fmt::Debug for Call<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CallError::Argument(error) => error.fmt(f),
-            CallError::NoState(name) => write!(f, "no state of type {name} was given"),
-            CallError::NoReason => f.write_str("only a disconnect handler has a reason"),
-        }
+        f.debug_struct("Call").field("ack", &self.ack).field("reason", &self.reason).finish_non_exhaustive()
     }
 }
 
-impl CallError {
-    /// What the client is told: its own mistake in full, ours as `internal error`.
-    pub(crate) fn message(&self) -> String {
-        match self {
-            CallError::Argument(error) => error.to_string(),
-            CallError::NoState(_) | CallError::NoReason => "internal error".to_owned(),
-        }
-    }
-}
-
-impl std::error::Error for CallError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            CallError::Argument(error) => Some(error),
-            CallError::NoState(_) | CallError::NoReason => None,
-        }
-    }
-}
-
-/// What a handler's parameter may be.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be a parameter of a handler",
-    note = "a parameter is `Socket`, `Io`, `State<T>`, `Ack<T>`, `Rest`, `DisconnectReason`, or any type that implements `serde::Deserialize` and takes the next argument"
-)]
-pub trait FromEvent: Sized {
-    /// Takes it from the event.
-    ///
-    /// # Errors
-    /// The argument is missing or of another type.
-    fn from_event(event: &mut EventContext<'_, '_>) -> Result<Self, CallError>;
-}
-
-impl<T: DeserializeOwned> FromEvent for T {
+impl FromEvent<Server> for Socket {
     fn from_event(event: &mut EventContext<'_, '_>) -> Result<Self, CallError> {
-        event.argument()
+        Ok(event.call().socket.clone())
     }
 }
 
-impl FromEvent for Socket {
+impl FromEvent<Server> for Io {
     fn from_event(event: &mut EventContext<'_, '_>) -> Result<Self, CallError> {
-        Ok(event.socket.clone())
+        Ok(event.call().socket.io())
     }
 }
 
-impl FromEvent for Io {
+impl FromEvent<Server> for DisconnectReason {
     fn from_event(event: &mut EventContext<'_, '_>) -> Result<Self, CallError> {
-        Ok(event.socket.io())
-    }
-}
-
-impl FromEvent for DisconnectReason {
-    fn from_event(event: &mut EventContext<'_, '_>) -> Result<Self, CallError> {
-        event.reason.ok_or(CallError::NoReason)
+        event.call().reason.ok_or(CallError::NotOfThisEvent("DisconnectReason"))
     }
 }
 
@@ -142,22 +99,9 @@ impl FromEvent for DisconnectReason {
 #[derive(Clone, Copy, Debug)]
 pub struct State<T>(pub T);
 
-impl<T: Clone + Send + Sync + 'static> FromEvent for State<T> {
+impl<T: Clone + Send + Sync + 'static> FromEvent<Server> for State<T> {
     fn from_event(event: &mut EventContext<'_, '_>) -> Result<Self, CallError> {
-        event.socket.io().state().map(State).ok_or(CallError::NoState(std::any::type_name::<T>()))
-    }
-}
-
-/// All arguments that no parameter before it has taken; the last parameter.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rest(pub Vec<Value>);
-
-impl FromEvent for Rest {
-    fn from_event(event: &mut EventContext<'_, '_>) -> Result<Self, CallError> {
-        let indices = event.next..event.args.len();
-        event.next = event.args.len();
-        let decode = |index| event.args.value(index).map_err(CallError::Argument);
-        indices.map(decode).collect::<Result<_, _>>().map(Rest)
+        event.call().socket.io().state().map(State).ok_or(CallError::NoState(std::any::type_name::<T>()))
     }
 }
 
@@ -183,9 +127,9 @@ impl<T: Serialize> Ack<T> {
     }
 }
 
-impl<T> FromEvent for Ack<T> {
+impl<T> FromEvent<Server> for Ack<T> {
     fn from_event(event: &mut EventContext<'_, '_>) -> Result<Self, CallError> {
-        Ok(Ack { target: event.ack_target(), answer: PhantomData })
+        Ok(Ack { target: event.call().ack_target(), answer: PhantomData })
     }
 }
 
@@ -201,64 +145,23 @@ struct AckTarget {
     id: u64,
 }
 
-/// The acknowledgement, as a handler's return value: a tuple is several arguments, `()` none, anything else one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reply<T>(pub T);
-
-/// What a handler may return: `()` acknowledges nothing, [`Reply`] its value, `Err` of a `Result` acknowledges `{"error": …}`.
-#[diagnostic::on_unimplemented(
-    message = "a handler cannot return `{Self}`",
-    note = "a handler returns `()`, `Reply<T>` to acknowledge with `T`, or a `Result` of either; one that never returns says so with `-> ()`"
-)]
-pub trait IntoReply {
-    /// Sends the acknowledgement, if there is one to send.
-    #[doc(hidden)]
-    fn reply(self, ack: Acknowledge<'_>);
-}
-
-/// A way to answer that is not part of the API.
-#[doc(hidden)]
-pub struct Acknowledge<'a> {
+/// Where what a handler returns goes.
+struct Acknowledge<'a> {
     socket: &'a Socket,
     event: &'a str,
     id: Option<u64>,
 }
 
-impl Acknowledge<'_> {
+impl Answer for Acknowledge<'_> {
     fn send(&self, answer: &impl Serialize) {
         if let Some(id) = self.id {
             self.socket.acknowledge(id, answer);
         }
     }
-}
 
-impl IntoReply for () {
-    fn reply(self, _: Acknowledge<'_>) {}
-}
-
-impl<T: Serialize> IntoReply for Reply<T> {
-    fn reply(self, ack: Acknowledge<'_>) {
-        ack.send(&self.0);
+    fn report(&self, error: Error) {
+        self.socket.report(self.event, &Failure::Handler(error));
     }
-}
-
-impl<R: IntoReply, E: Into<Error>> IntoReply for Result<R, E> {
-    fn reply(self, ack: Acknowledge<'_>) {
-        match self {
-            Ok(reply) => reply.reply(ack),
-            Err(error) => {
-                let error = error.into();
-                ack.send(&Refusal { error: &error.message() });
-                ack.socket.report(ack.event, &Failure::Handler(error));
-            }
-        }
-    }
-}
-
-/// The acknowledgement of an event that failed.
-#[derive(Serialize)]
-pub(crate) struct Refusal<'a> {
-    pub(crate) error: &'a str,
 }
 
 /// What went wrong in a handler: see [`Io::on_error`](crate::Namespace::on_error).
@@ -283,63 +186,21 @@ impl fmt::Display for Failure {
     }
 }
 
-/// An async function or closure of up to 12 parameters, each [`FromEvent`].
+/// An async function or closure of up to 12 parameters, each [`FromEvent`]: [`Socket`], [`Io`], [`State`], [`Ack`], [`Rest`](crate::Rest),
+/// [`DisconnectReason`], or anything that implements `Deserialize`.
 ///
 /// It is cloned for each call, captures too: capture an `Arc`, not what it holds.
 ///
 /// Bytes are `bytes::Bytes` (or `serde_bytes`) anywhere inside an argument's type, except inside `#[serde(untagged)]` and
-/// `#[serde(flatten)]`, where serde does not tell what it is looking for: take a [`Value`] there.
+/// `#[serde(flatten)]`, where serde does not tell what it is looking for: take a [`Value`](crate::Value) there.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler",
     note = "a handler is an async function or closure of at most 12 parameters that is `Clone + Send + Sync + 'static` and whose future is `Send`",
     note = "its parameters are owned, and are `Socket`, `Io`, `State<T>` with `T: Clone + Send + Sync`, `Ack<T>`, `Rest`, or implement `serde::Deserialize`"
 )]
-pub trait Handler<Parameters>: Clone + Send + Sync + 'static {
-    /// What it returns.
-    type Output;
-    /// Its future.
-    type Future: Future<Output = Self::Output> + Send + 'static;
+pub trait Handler<Parameters>: handler::Handler<Server, Parameters> {}
 
-    /// Takes the parameters from the event and starts the function.
-    ///
-    /// # Errors
-    /// A parameter could not be had; the function was not called.
-    fn start(self, event: &mut EventContext<'_, '_>) -> Result<Self::Future, CallError>;
-}
-
-macro_rules! handler {
-    ($($parameter:ident)*) => {
-        impl<F, Fut, $($parameter),*> Handler<($($parameter,)*)> for F
-        where
-            F: FnOnce($($parameter),*) -> Fut + Clone + Send + Sync + 'static,
-            Fut: Future + Send + 'static,
-            $($parameter: FromEvent,)*
-        {
-            type Output = Fut::Output;
-            type Future = Fut;
-
-            #[allow(non_snake_case, unused_variables, reason = "one macro for all numbers of parameters")]
-            fn start(self, event: &mut EventContext<'_, '_>) -> Result<Fut, CallError> {
-                $(let $parameter = $parameter::from_event(event)?;)*
-                Ok(self($($parameter),*))
-            }
-        }
-    };
-}
-
-handler!();
-handler!(A1);
-handler!(A1 A2);
-handler!(A1 A2 A3);
-handler!(A1 A2 A3 A4);
-handler!(A1 A2 A3 A4 A5);
-handler!(A1 A2 A3 A4 A5 A6);
-handler!(A1 A2 A3 A4 A5 A6 A7);
-handler!(A1 A2 A3 A4 A5 A6 A7 A8);
-handler!(A1 A2 A3 A4 A5 A6 A7 A8 A9);
-handler!(A1 A2 A3 A4 A5 A6 A7 A8 A9 A10);
-handler!(A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A11);
-handler!(A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A11 A12);
+impl<P, H: handler::Handler<Server, P>> Handler<P> for H {}
 
 /// What failures of the handlers without an event are reported under.
 pub(crate) const CONNECTION: &str = "(connection)";
@@ -392,7 +253,7 @@ where
     }
 
     fn start(&self, event: &mut EventContext<'_, '_>) -> Result<Task, CallError> {
-        let id = event.ack;
+        let id = event.call().ack;
         let future = self.handler.clone().start(event)?;
         Ok(Box::pin(Running { future, id }))
     }
@@ -414,7 +275,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, socket: &Socket, event: &str) -> Poll<Outcome> {
         let running = self.project();
         let returned = ready!(running.future.poll(cx));
-        returned.reply(Acknowledge { socket, event, id: *running.id });
+        returned.reply(&Acknowledge { socket, event, id: *running.id });
         Poll::Ready(Outcome::Done)
     }
 }

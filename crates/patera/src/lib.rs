@@ -63,6 +63,7 @@ mod trace;
 mod transport;
 
 pub use patera_protocol::engineio::{Transport, Version};
+pub use patera_protocol::handler::{CallError, FromEvent, IntoReply, Reply, Rest};
 pub use patera_protocol::socketio::{ArgumentError, ConnectionConfig, EncodeError, Map, Value};
 pub use patera_websocket::DeflateConfig;
 
@@ -70,9 +71,7 @@ pub use crate::broadcast::Broadcast;
 pub use crate::config::{Config, OutboxPolicy};
 pub use crate::emitter::{Acknowledgement, Emitter};
 pub use crate::error::{AckError, DisconnectReason, EmitError, Error, JoinError, Result};
-pub use crate::handler::{
-    Ack, CallError, EventContext, Failure, FromEvent, Handler, IntoDecision, IntoReply, Reply, Rest, State,
-};
+pub use crate::handler::{Ack, Call, EventContext, Failure, Handler, IntoDecision, Server, State};
 pub use crate::handshake::{Handshake, RemoteAddress};
 pub use crate::http::{
     Body, Cookie, Cors, CorsOrigin, HttpCompression, Layer, NoBody, NotFound, ResponseFuture, SameSite, Service,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
+use patera_protocol::handler::IntoReply;
 use serde::Serialize;
 use smallvec::SmallVec;
 
@@ -12,8 +13,7 @@ use crate::broadcast::Broadcast;
 use crate::core::Core;
 use crate::error::EmitError;
 use crate::handler::{
-    CONNECTION, DISCONNECT, EventHandler, Failure, Handler, IntoDecision, IntoReply, Middleware, event_handler,
-    middleware,
+    CONNECTION, DISCONNECT, EventHandler, Failure, Handler, IntoDecision, Middleware, event_handler, middleware,
 };
 use crate::io::IoInner;
 use crate::rooms::{IntoRooms, Rooms};

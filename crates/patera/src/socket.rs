@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use patera_protocol::engineio::{Transport, Version};
+use patera_protocol::handler::IntoReply;
 use patera_protocol::socketio::{Args, OwnedArgs, Slot, Value, encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,7 +18,7 @@ use crate::broadcast::Broadcast;
 use crate::core::Shared;
 use crate::emitter::{Acknowledgement, Emitter};
 use crate::error::{DisconnectReason, EmitError, JoinError};
-use crate::handler::{DISCONNECT, Failure, Handler, IntoReply, event_handler};
+use crate::handler::{DISCONNECT, Failure, Handler, event_handler};
 use crate::handshake::Handshake;
 use crate::io::{Io, IoInner};
 use crate::namespace::{Handlers, Namespace, NamespaceInner};

@@ -30,5 +30,5 @@ mod websocket;
 
 pub use self::error::Error;
 pub use self::message::Message;
-pub use self::upgrade::Upgrade;
+pub use self::upgrade::{ConnectOptions, Upgrade};
 pub use self::websocket::WebSocketStream;

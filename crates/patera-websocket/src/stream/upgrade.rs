@@ -3,8 +3,8 @@
 use bytes::BytesMut;
 #[cfg(feature = "deflate")]
 use http::header::SEC_WEBSOCKET_EXTENSIONS;
-use http::header::{CONNECTION, CONTENT_LENGTH};
-use http::{HeaderValue, Request, Response, StatusCode, Uri};
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::error::Error;
@@ -14,7 +14,7 @@ use crate::config::Config;
 #[cfg(feature = "deflate")]
 use crate::config::DeflateConfig;
 use crate::frame::Role;
-use crate::handshake::{self, AcceptOptions, InvalidResponse};
+use crate::handshake::{self, AcceptOptions, Agreed, InvalidResponse};
 
 /// A request that has been read and not answered. [`WebSocketStream::accept`] is this in one step.
 ///
@@ -140,12 +140,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
     ///
     /// # Cancel safety
     /// Not cancel safe: the request may be written in part.
-    pub async fn connect(mut io: S, uri: &Uri, subprotocols: &[&str], config: Config) -> Result<Self, Error> {
+    pub async fn connect(io: S, uri: &Uri, subprotocols: &[&str], config: Config) -> Result<Self, Error> {
+        let options = ConnectOptions { subprotocols, config, ..ConnectOptions::default() };
+        WebSocketStream::connect_with(io, uri, options).await
+    }
+
+    /// [`connect`](Self::connect) with headers of the caller's own, and with an offer of permessage-deflate if there is one.
+    ///
+    /// # Errors
+    /// As `connect`.
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: the request may be written in part.
+    pub async fn connect_with(mut io: S, uri: &Uri, mut options: ConnectOptions<'_>) -> Result<Self, Error> {
         let key: [u8; 16] = rand::random();
-        let request = handshake::client_request(uri, key, subprotocols).map_err(Error::InvalidRequest)?;
+        let mut request = handshake::client_request(uri, key, options.subprotocols).map_err(Error::InvalidRequest)?;
+        add_headers(request.headers_mut(), std::mem::take(&mut options.headers));
+        #[cfg(feature = "deflate")]
+        if let Some(deflate) = &options.deflate {
+            request.headers_mut().insert(SEC_WEBSOCKET_EXTENSIONS, deflate.offer());
+        }
         let (response, input) = exchange(&mut io, &request).await?;
-        let agreed = handshake::verify_response(&response, key, subprotocols).map_err(Error::InvalidResponse)?;
-        Ok(WebSocketStream::new(io, Role::Client, config, input, agreed.subprotocol))
+        let agreed = options.verify(&response, key).map_err(Error::InvalidResponse)?;
+        let stream = WebSocketStream::new(io, Role::Client, options.config, input, agreed.subprotocol);
+        #[cfg(feature = "deflate")]
+        let stream = stream.with_deflate(&agreed.extensions, options.deflate.unwrap_or_default());
+        Ok(stream)
     }
 
     /// [`connect`](Self::connect) with an offer of permessage-deflate, which the server may take or not.
@@ -158,20 +178,57 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
     #[cfg(feature = "deflate")]
     #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
     pub async fn connect_with_deflate(
-        mut io: S,
+        io: S,
         uri: &Uri,
         subprotocols: &[&str],
         config: Config,
         deflate: DeflateConfig,
     ) -> Result<Self, Error> {
-        let key: [u8; 16] = rand::random();
-        let mut request = handshake::client_request(uri, key, subprotocols).map_err(Error::InvalidRequest)?;
-        request.headers_mut().insert(SEC_WEBSOCKET_EXTENSIONS, deflate.offer());
-        let (response, input) = exchange(&mut io, &request).await?;
-        let agreed = handshake::verify_response_with_deflate(&response, key, subprotocols, &deflate)
-            .map_err(Error::InvalidResponse)?;
-        let stream = WebSocketStream::new(io, Role::Client, config, input, agreed.subprotocol);
-        Ok(stream.with_deflate(&agreed.extensions, deflate))
+        let options = ConnectOptions { subprotocols, config, deflate: Some(deflate), ..ConnectOptions::default() };
+        WebSocketStream::connect_with(io, uri, options).await
+    }
+}
+
+/// What a client asks for besides the URI: see [`WebSocketStream::connect_with`].
+#[derive(Clone, Debug, Default)]
+pub struct ConnectOptions<'a> {
+    /// What the server may choose from. None.
+    pub subprotocols: &'a [&'a str],
+    /// More headers, such as cookies. Those that the handshake is made of (`Upgrade`, `Connection`, `Sec-WebSocket-…`) and
+    /// those that frame a body are left out; `Host` replaces the one of the URI.
+    pub headers: HeaderMap,
+    /// Limits.
+    pub config: Config,
+    /// Compression to offer. None.
+    #[cfg(feature = "deflate")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
+    pub deflate: Option<DeflateConfig>,
+}
+
+impl ConnectOptions<'_> {
+    fn verify(&self, response: &Response<()>, key: [u8; 16]) -> Result<Agreed, InvalidResponse> {
+        #[cfg(feature = "deflate")]
+        if let Some(deflate) = &self.deflate {
+            return handshake::verify_response_with_deflate(response, key, self.subprotocols, deflate);
+        }
+        handshake::verify_response(response, key, self.subprotocols)
+    }
+}
+
+fn add_headers(request: &mut HeaderMap, headers: HeaderMap) {
+    let mut last = None;
+    for (name, value) in headers {
+        // A name comes once, with the first of its values.
+        let is_first = name.is_some();
+        let Some(name) = name.or_else(|| last.clone()) else { continue };
+        last = Some(name.clone());
+        let is_ours = [UPGRADE, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING].contains(&name)
+            || name.as_str().starts_with("sec-websocket-");
+        match is_first {
+            _ if is_ours => {}
+            true => drop(request.insert(name, value)),
+            false => drop(request.append(name, value)),
+        }
     }
 }
 

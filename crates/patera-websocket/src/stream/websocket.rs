@@ -116,13 +116,38 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
     /// If this does not resolve, either nothing was sent, or the whole message goes out with the next call of any method.
     pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
         let message = message.into();
-        poll_fn(|cx| self.poll_flush(cx)).await?;
+        poll_fn(|cx| self.poll_written(cx)).await?;
+        self.start_send(message)?;
+        poll_fn(|cx| self.poll_written(cx)).await?;
+        Ok(())
+    }
+
+    /// Encodes a message behind those that are not written yet, and writes nothing: [`poll_flush`](Self::poll_flush) and
+    /// [`poll_next`](Self::poll_next) do. For whoever reads and writes in one task. There is no limit to what waits here: look
+    /// at [`unsent_bytes`](Self::unsent_bytes) first.
+    ///
+    /// # Errors
+    /// `Closed` behind a close frame of either side.
+    pub fn start_send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
         if !matches!(self.phase, Phase::Open) || self.connection.close_sent() {
             return Err(Error::Closed);
         }
+        let message = message.into();
         self.append(message.opcode(), message.payload());
-        poll_fn(|cx| self.poll_flush(cx)).await?;
         Ok(())
+    }
+
+    /// How many encoded bytes are not handed to the stream below yet.
+    pub fn unsent_bytes(&self) -> usize {
+        self.output.len() - self.written
+    }
+
+    /// Polls until all that is encoded is handed to the stream below and that is flushed.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.poll_written(cx).map_err(Error::Io)
     }
 
     /// Starts the closing handshake and waits until its frame is handed to the stream below; `reason` is for people and cut
@@ -136,7 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
     /// If this does not resolve, the close frame goes out with the next call of any method.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         self.connection.close(code, reason);
-        poll_fn(|cx| self.poll_flush(cx)).await?;
+        poll_fn(|cx| self.poll_written(cx)).await?;
         Ok(())
     }
 
@@ -213,7 +238,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
     /// Reads once. What is owed for what was read before goes out first, as far as it goes: a peer that does not read does
     /// not keep us from reading.
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Option<Error>>> {
-        if let Poll::Ready(Err(error)) = self.poll_flush(cx) {
+        if let Poll::Ready(Err(error)) = self.poll_written(cx) {
             return Poll::Ready(Err(Some(Error::Io(error))));
         }
         match self.poll_fill(cx) {
@@ -251,7 +276,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
                 }
                 Poll::Pending => {
                     let ends_first = self.connection.role() == Role::Server || self.is_failed();
-                    let written = if ends_first { self.poll_hang_up(cx) } else { self.poll_flush(cx) };
+                    let written = if ends_first { self.poll_hang_up(cx) } else { self.poll_written(cx) };
                     return match written {
                         Poll::Ready(Err(_)) => Poll::Ready(()),
                         Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
@@ -266,7 +291,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
     }
 
     fn poll_hang_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_flush(cx))?;
+        ready!(self.poll_written(cx))?;
         if let Phase::Closing { shut_down: shut_down @ false, .. } = &mut self.phase {
             ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
             *shut_down = true;
@@ -275,7 +300,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
     }
 
     /// Writes what is encoded, then what the connection owes, until both are empty.
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             while self.written < self.output.len() {
                 match ready!(Pin::new(&mut self.io).poll_write(cx, &self.output[self.written..]))? {

@@ -1,7 +1,7 @@
 //! The stream of the feature `tokio`, over memory.
 
 use bytes::Bytes;
-use patera_websocket::stream::{Error, Message, Upgrade, WebSocketStream};
+use patera_websocket::stream::{ConnectOptions, Error, Message, Upgrade, WebSocketStream};
 use patera_websocket::{AcceptOptions, CloseCode, Config, InvalidResponse, Refusal, Role, Violation};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio_tungstenite::tungstenite;
@@ -415,4 +415,41 @@ mod deflate {
         assert!(server.next().await.is_none());
         assert_eq!(send.await.unwrap(), CloseCode::TOO_BIG);
     }
+}
+
+#[tokio::test]
+async fn headers_of_the_caller_go_along_and_cannot_change_the_handshake() {
+    let (near, far) = duplex(1 << 16);
+    let uri = URI.parse().unwrap();
+    let mut options = ConnectOptions::default();
+    for (name, value) in
+        [("cookie", "a=1"), ("cookie", "b=2"), ("host", "other"), ("upgrade", "h2c"), ("sec-websocket-key", "x")]
+    {
+        options.headers.append(name, value.parse().unwrap());
+    }
+    let (client, upgrade) = tokio::join!(WebSocketStream::connect_with(near, &uri, options), async {
+        let upgrade = Upgrade::read(far).await.unwrap();
+        let headers = upgrade.request().headers().clone();
+        (headers, upgrade.accept(&AcceptOptions::default(), Config::default()).await)
+    });
+    client.unwrap();
+    let (headers, server) = upgrade;
+    server.unwrap();
+    assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1", "b=2"]);
+    assert_eq!(headers["host"], "other");
+    assert_eq!(headers["upgrade"], "websocket");
+}
+
+#[tokio::test]
+async fn what_is_only_encoded_goes_out_when_polled() {
+    let (mut client, mut server) = pair(1 << 16).await;
+    client.start_send("one").unwrap();
+    client.start_send("two").unwrap();
+    assert!(client.unsent_bytes() > 6);
+    std::future::poll_fn(|cx| client.poll_flush(cx)).await.unwrap();
+    assert_eq!(client.unsent_bytes(), 0);
+    assert_eq!(server.next().await.unwrap().unwrap(), Message::from("one"));
+    assert_eq!(server.next().await.unwrap().unwrap(), Message::from("two"));
+    client.close(CloseCode::NORMAL, "").await.unwrap();
+    assert!(matches!(client.start_send("three"), Err(Error::Closed)));
 }

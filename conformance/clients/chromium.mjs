@@ -24,10 +24,14 @@ const bundles = {
   1: "node_modules/socket.io-client-1.4/socket.io.js",
   2: "node_modules/socket.io-client-2/dist/socket.io.js",
   4: "node_modules/socket.io-client-4/dist/socket.io.min.js",
+  patera: "../crates/patera/client-dist/socket.io.min.js",
 };
 
+/** Where the page finds a file: what is outside of this folder by its path from the root. */
+const address = (path) => `/${path.replace("../", "")}`;
+
 const index = (bundle) => `<!doctype html><meta charset="utf-8"><title>agent</title>
-<script src="/${bundles[bundle]}"></script>
+<script src="${address(bundles[bundle])}"></script>
 <script type="module">
   import { Agent } from "/clients/agent.mjs";
   import { LegacyAgent } from "/clients/legacy.mjs";
@@ -36,7 +40,7 @@ const index = (bundle) => `<!doctype html><meta charset="utf-8"><title>agent</ti
 </script>`;
 
 const files = {
-  ...Object.fromEntries(Object.values(bundles).map((path) => [`/${path}`, path])),
+  ...Object.fromEntries(Object.values(bundles).map((path) => [address(path), path])),
   "/clients/agent.mjs": "clients/agent.mjs",
   "/clients/legacy.mjs": "clients/legacy.mjs",
   "/clients/native.mjs": "clients/native.mjs",
@@ -96,6 +100,8 @@ export const chromium4 = {
   can: new Set([...node4.can].filter((ability) => ability !== "headers")),
   start: () => startPage("socketio"),
 };
+
+export const chromiumWeb = { ...chromium4, name: "Chromium with Patera's client", start: () => startPage("socketio", "patera") };
 
 export const nativeChromium = { ...nativeNode, name: "Chromium's WebSocket", start: () => startPage("native") };
 

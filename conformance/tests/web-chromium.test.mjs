@@ -1,0 +1,4 @@
+import { chromiumWeb } from "../clients/chromium.mjs";
+import { play } from "../harness/scenario.mjs";
+
+play(chromiumWeb);

@@ -1,0 +1,49 @@
+// What differs between browsers and Node: how a request is made, and what a WebSocket is. Browsers and workers have both;
+// node.ts puts others in their place.
+
+import type { EngineOptions } from "./engineio/config.js";
+
+/** An HTTP request as polling makes it. A body makes it a POST. */
+export interface HttpRequest {
+  url: string;
+  body: string | undefined;
+  options: Partial<EngineOptions>;
+  /** Aborts it. */
+  signal: AbortSignal;
+}
+
+/** The answer to it. */
+export interface HttpResponse {
+  status: number;
+  text: string;
+}
+
+/** The part of a `WebSocket` that is used. */
+export interface WebSocketLike {
+  binaryType: string;
+  onopen: ((event: any) => void) | null;
+  onmessage: ((event: any) => void) | null;
+  onerror: ((event: any) => void) | null;
+  onclose: ((event: any) => void) | null;
+  send(data: string | ArrayBuffer | ArrayBufferView): void;
+  close(): void;
+}
+
+export const platform = {
+  /** Resolves to whatever the server answers; rejects if it does not. */
+  async request({ url, body, options, signal }: HttpRequest): Promise<HttpResponse> {
+    const response = await fetch(url, {
+      method: body === undefined ? "GET" : "POST",
+      body,
+      headers: options.extraHeaders,
+      credentials: options.withCredentials ? "include" : "same-origin",
+      cache: "no-store",
+      signal,
+    });
+    return { status: response.status, text: await response.text() };
+  },
+
+  webSocket(url: string, options: Partial<EngineOptions>): WebSocketLike {
+    return new WebSocket(url, options.protocols ?? []) as WebSocketLike;
+  },
+};

@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
 use super::{
-    de,
-    json::RawValues,
+    de, encode,
+    json::{self, RawValues},
     scan::Raw,
     value::{Value, ValueSeed},
 };
@@ -112,6 +112,19 @@ pub struct OwnedArgs {
 }
 
 impl OwnedArgs {
+    /// The arguments of an event that was [encoded](super::encode::event) here: `2/chat,7["name",1]` → `1`.
+    ///
+    /// `None` if it is no event, or is nested deeper than JSON is decoded here.
+    pub fn of_event(packet: &str, attachments: &[Bytes]) -> Option<Self> {
+        let json = packet[encode::json_at(packet)..].trim_start_matches(|id: char| id.is_ascii_digit());
+        let values = json::split_any_array(json)?;
+        let (_, values) = values.split_first()?;
+        Some(OwnedArgs {
+            values: values.iter().map(|raw| raw.json.into()).collect(),
+            attachments: attachments.to_vec(),
+        })
+    }
+
     /// The same arguments, borrowed.
     pub fn as_args(&self) -> Args<'_> {
         Args { values: self.values.iter().map(|json| Raw::checked(json)).collect(), attachments: &self.attachments }

@@ -150,7 +150,7 @@ pub fn ascii(packet: &str) -> Cow<'_, str> {
 }
 
 /// Where a packet's id and JSON begin: behind the type, the number of attachments and the namespace.
-fn json_at(packet: &str) -> usize {
+pub(super) fn json_at(packet: &str) -> usize {
     let head = packet.bytes().position(|byte| !byte.is_ascii_digit() && byte != b'-').unwrap_or(packet.len());
     if !packet[head..].starts_with('/') {
         return head;

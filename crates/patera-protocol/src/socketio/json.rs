@@ -36,6 +36,12 @@ pub(super) fn split_array<'a>(json: &'a str, config: &ConnectionConfig) -> Resul
     elements(scanner, true, config)
 }
 
+/// As [`split_array`], of our own making: of any length. `None` if it is none, or nested too deeply.
+pub(super) fn split_any_array(json: &str) -> Option<RawValues<'_>> {
+    let config = ConnectionConfig { arguments_max: usize::MAX, ..ConnectionConfig::default() };
+    split_array(json, &config).ok()
+}
+
 fn elements<'a>(
     mut scanner: Scanner<'a>,
     mut is_first: bool,

@@ -238,3 +238,24 @@ fn answer(json: &str, attachments: &[&'static [u8]]) -> OwnedArgs {
     with(json, attachments, |args| owned = args.to_owned_args());
     owned
 }
+
+#[test]
+fn arguments_of_an_encoded_event_are_read_back() {
+    let check = |namespace: &str, id: Option<u64>| {
+        let mut packet = Vec::new();
+        let args = (1, "x[", Bytes::from_static(b"b"));
+        let attachments = encode::event(&mut packet, namespace, id, "name", &args).unwrap();
+        let packet = String::from_utf8(packet).unwrap();
+        let args = OwnedArgs::of_event(&packet, &attachments).unwrap();
+        assert_eq!(args.as_args().len(), 3, "{packet}");
+        assert_eq!(args.as_args().decode::<u8>(0).unwrap(), 1);
+        assert_eq!(args.as_args().decode::<String>(1).unwrap(), "x[");
+        assert_eq!(args.as_args().value(2).unwrap().as_bytes().unwrap(), b"b".as_slice());
+    };
+    for namespace in ["/", "/a", "/[1", "/4-2["] {
+        check(namespace, None);
+        check(namespace, Some(12));
+    }
+    assert!(OwnedArgs::of_event("0", &[]).is_none());
+    assert!(OwnedArgs::of_event("2[]", &[]).is_none());
+}

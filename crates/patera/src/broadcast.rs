@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::error::EmitError;
 use crate::namespace::NamespaceInner;
 use crate::outbox::Item;
+use crate::outgoing;
 use crate::prepared::{Flags, Prepared};
 use crate::rooms::{IntoRooms, Target};
 
@@ -82,14 +83,23 @@ impl Broadcast {
     pub fn try_emit(&self, event: &str, args: impl Serialize) -> Result<usize, EmitError> {
         let name = &self.namespace.name;
         let prepared = Prepared::packet(self.flags, |out| encode::event(out, name, None, event, &args))?;
-        let mut reached = 0;
+        let watched = self.namespace.is_outgoing_watched();
+        let (mut reached, mut to_tell) = (0, Vec::new());
         self.namespace.rooms.for_each(&self.target, |socket| {
             let item = Item { prepared: prepared.clone(), ack: None };
             match socket.push(item) {
-                Ok(()) => reached += 1,
+                Ok(()) => {
+                    reached += 1;
+                    if watched {
+                        to_tell.push(socket.clone());
+                    }
+                }
                 Err(error) => socket.session.core.count_drop(&error),
             }
         });
+        if watched {
+            outgoing::tell(&self.namespace, &to_tell, event, &prepared);
+        }
         Ok(reached)
     }
 }

@@ -257,3 +257,5 @@ pub(crate) const BODY_GRACE: Duration = Duration::from_secs(5);
 pub(crate) const INBOX_MESSAGES_MAX: usize = 1024;
 /// How long an ended WebSocket is read on, so that the peer sees the close frame and not a reset.
 pub(crate) const LINGER: Duration = Duration::from_secs(2);
+/// Room events that wait for a hook which is at work on another one, in one namespace; one more is not told, and traced.
+pub(crate) const ROOM_EVENTS_MAX: usize = 65_536;

@@ -12,6 +12,7 @@ use tokio::task::coop::has_budget_remaining;
 
 use crate::acks::PendingAcks;
 use crate::core::Shared;
+use crate::details::DisconnectDetails;
 use crate::dispatch;
 use crate::error::{DisconnectReason, Error};
 use crate::io::IoInner;
@@ -272,6 +273,7 @@ impl Application for Connection {
 }
 
 fn violated(scope: &Scope<'_>, error: &socketio::Error) -> DisconnectReason {
+    scope.shared.details.set(DisconnectDetails::described(error.to_string()));
     trace!(debug, "patera::socket", "protocol violated", sid = %scope.shared.sid, error = %error);
     DisconnectReason::ForcedClose
 }

@@ -8,6 +8,8 @@ use patera_protocol::socketio::ConnectionConfig;
 use tokio::sync::Notify;
 
 use crate::config::Config;
+use crate::connection_error::ConnectionErrors;
+use crate::details::Details;
 use crate::error::EmitError;
 use crate::handshake::Handshake;
 use crate::outbox::Outbox;
@@ -21,6 +23,7 @@ pub(crate) struct Core {
     pub(crate) protocol: Arc<ConnectionConfig>,
     pub(crate) registry: Registry,
     pub(crate) counters: Counters,
+    pub(crate) connection_errors: ConnectionErrors,
     /// Set by `close`: no session opens any more.
     pub(crate) closing: AtomicBool,
     /// Tells listeners that the server is closed.
@@ -48,6 +51,7 @@ impl Core {
             config,
             registry: Registry::default(),
             counters: Counters::default(),
+            connection_errors: ConnectionErrors::default(),
             closing: AtomicBool::new(false),
             closed: Notify::new(),
             session_ended: Notify::new(),
@@ -93,6 +97,7 @@ pub(crate) struct Shared {
     pub(crate) outbox: Outbox,
     pub(crate) handshake: Handshake,
     pub(crate) dialect: EngineDialect,
+    pub(crate) details: Details,
     link: AtomicU8,
     /// Whether a POST is under way: a second one ends the session.
     pub(crate) posting: AtomicBool,
@@ -127,6 +132,7 @@ impl Shared {
             outbox: Outbox::default(),
             handshake,
             dialect,
+            details: Details::default(),
             link: AtomicU8::new(state as u8),
             posting: AtomicBool::new(false),
         })

@@ -8,7 +8,11 @@ use patera_protocol::handler::{CallError, Refusal};
 use patera_protocol::socketio::Args;
 
 use crate::error::{DisconnectReason, Error};
-use crate::handler::{Call, EventContext, EventHandler, Failure, MIDDLEWARE, Middleware, MiddlewareFuture};
+use crate::handler::{
+    CONNECTION, Call, DISCONNECT, DISCONNECTING, EventContext, EventHandler, Failure, MIDDLEWARE, Middleware,
+    MiddlewareFuture,
+};
+use crate::listeners::{Listener, ListenerId, listens};
 use crate::prepared::Prepared;
 use crate::socket::{Socket, SocketInner};
 use crate::stats::{count, uncount};
@@ -54,7 +58,7 @@ impl TaskFuture for Deciding {
 async fn ask(socket: &Socket, middlewares: Vec<Arc<dyn Middleware>>) -> Result<(), Error> {
     for middleware in middlewares {
         let auth = socket.0.auth();
-        let started = middleware.start(&mut EventContext::new(Call::new(socket, None), &auth));
+        let started = middleware.start(&mut EventContext::new(Call::new(socket, MIDDLEWARE, None), &auth));
         drop(auth);
         started.map_err(|error| refused_call(socket, error))?.await?;
     }
@@ -81,8 +85,8 @@ pub(crate) fn connect(
     count(&socket.0.session.core.counters.sockets, 1);
     trace!(debug, "patera::socket", "connected", namespace = %namespace.name, socket = %socket.0.id);
     let auth = socket.0.auth();
-    for handler in &namespace.hooks().connection {
-        start(&**handler, EventContext::new(Call::new(socket, None), &auth), tasks, waker)?;
+    for Listener { handler, .. } in &namespace.hooks().listeners.connection {
+        start(&**handler, EventContext::new(Call::new(socket, CONNECTION, None), &auth), tasks, waker)?;
     }
     Ok(())
 }
@@ -100,11 +104,72 @@ pub(crate) fn event(
         return Ok(());
     }
     let hooks = socket.0.namespace.hooks();
-    let own = socket.0.event_handlers(name);
-    for handler in hooks.events.get(name).into_iter().flatten().chain(&own) {
-        start(&**handler, EventContext::new(Call::new(socket, ack), args), tasks, waker)?;
+    let listens = socket.0.listens();
+    if hooks.is_special || listens & listens::ANY != 0 {
+        any(socket, name, args, ack, tasks, waker)?;
+    }
+    let context = || EventContext::new(Call::new(socket, name, ack), args);
+    for listener in hooks.listeners.of(name).into_iter().flatten() {
+        if listener.is_once() && !take_last_call(listener, |id| socket.namespace().off(id)) {
+            continue;
+        }
+        start(&*listener.handler, context(), tasks, waker)?;
+    }
+    if listens & listens::EVENTS != 0 {
+        for listener in &socket.0.event_handlers(name) {
+            if listener.is_once() && !take_last_call(listener, |id| socket.off(id)) {
+                continue;
+            }
+            start(&*listener.handler, context(), tasks, waker)?;
+        }
     }
     Ok(())
+}
+
+/// True for the one who may call this handler of `once`, which is removed.
+#[cold]
+fn take_last_call(listener: &Listener, off: impl FnOnce(ListenerId) -> bool) -> bool {
+    let may_call = listener.take_call();
+    if may_call {
+        off(listener.id);
+    }
+    may_call
+}
+
+/// Starts the handlers of any event. What they cannot be called with is not the client's mistake: it is not told.
+#[cold]
+fn any(
+    socket: &Socket,
+    name: &str,
+    args: &Args<'_>,
+    ack: Option<u64>,
+    tasks: &mut Tasks,
+    waker: &Waker,
+) -> Result<(), DisconnectReason> {
+    let hooks = socket.0.namespace.hooks();
+    let own = socket.0.listeners(|listeners| listeners.any.clone());
+    let name: Arc<str> = name.into();
+    for listener in hooks.listeners.any.iter().chain(&own) {
+        let handler = OfAny { handler: &*listener.handler, event: name.clone() };
+        start(&handler, EventContext::new(Call::new(socket, &name, ack).without_refusal(), args), tasks, waker)?;
+    }
+    Ok(())
+}
+
+/// A handler of any event, at work on this one: failures are reported under its name.
+struct OfAny<'a> {
+    handler: &'a dyn EventHandler,
+    event: Arc<str>,
+}
+
+impl EventHandler for OfAny<'_> {
+    fn event(&self) -> &Arc<str> {
+        &self.event
+    }
+
+    fn start(&self, event: &mut EventContext<'_, '_>) -> Result<Task, CallError> {
+        self.handler.start(event)
+    }
 }
 
 /// Takes a socket out of its namespace and tells its handlers; nothing if that was done before.
@@ -118,31 +183,39 @@ pub(crate) fn disconnect(
     if !socket.0.set_disconnected() {
         return Ok(());
     }
-    socket.0.namespace.rooms.remove(&socket.0);
     // The last of the disconnect handlers that drops it clears the socket.
     let clear = Arc::new(ClearOnDrop(socket.0.clone()));
+    let hooks = socket.0.namespace.hooks();
+    let (disconnecting, disconnect) =
+        socket.0.listeners(|listeners| (listeners.disconnecting.clone(), listeners.disconnect.clone()));
+    let none = Args::default();
+    let mut start_each = |handlers: &[Listener], own: &[Listener], name: &str| {
+        let mut result = Ok(());
+        for listener in handlers.iter().chain(own) {
+            let handler = Clearing { handler: listener.handler.clone(), clear: clear.clone() };
+            let context = EventContext::new(Call::with_reason(socket, name, reason), &none);
+            result = result.and(start(&handler, context, tasks, waker));
+        }
+        result
+    };
+    let mut result = Ok(());
+    if was_let_in {
+        result = start_each(&hooks.listeners.disconnecting, &disconnecting, DISCONNECTING);
+    }
+    socket.0.namespace.leave(&socket.0);
     if !was_let_in {
         return Ok(());
     }
     uncount(&socket.0.session.core.counters.sockets, 1);
     trace!(debug, "patera::socket", "disconnected", namespace = %socket.0.namespace.name, socket = %socket.0.id, reason = %reason);
-    let hooks = socket.0.namespace.hooks();
-    let own = socket.0.disconnect_handlers();
-    let none = Args::default();
-    let mut result = Ok(());
-    for handler in hooks.disconnect.iter().chain(&own) {
-        let handler = Clearing { handler: handler.clone(), clear: clear.clone() };
-        let started = start(&handler, EventContext::new(Call::with_reason(socket, reason), &none), tasks, waker);
-        result = result.and(started);
-    }
-    result
+    result.and(start_each(&hooks.listeners.disconnect, &disconnect, DISCONNECT))
 }
 
 /// Takes a socket out of its namespace without a word to its handlers.
 pub(crate) fn forget(Socket(socket): &Socket) {
     let was_let_in = socket.was_let_in();
     if socket.set_disconnected() {
-        socket.namespace.rooms.remove(socket);
+        socket.namespace.leave(socket);
         socket.clear();
         if was_let_in {
             uncount(&socket.session.core.counters.sockets, 1);
@@ -157,7 +230,7 @@ fn start(
     tasks: &mut Tasks,
     waker: &Waker,
 ) -> Result<(), DisconnectReason> {
-    let (Call { socket, ack, .. }, event) = (*context.call(), handler.event());
+    let (Call { socket, ack, refuses, .. }, event) = (*context.call(), handler.event());
     let mut task = None;
     let polled = catch(|| {
         let task = task.insert(handler.start(&mut context)?);
@@ -170,7 +243,7 @@ fn start(
             Ok(())
         }
         (Some(Err(error)), _) => {
-            if let Some(id) = ack {
+            if let Some(id) = ack.filter(|_| refuses) {
                 socket.acknowledge(id, &Refusal { error: &error.message() });
             }
             socket.report(event, &Failure::Call(error));

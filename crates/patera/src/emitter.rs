@@ -6,14 +6,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use patera_protocol::handler::FromAnswer;
 use patera_protocol::socketio::{OwnedArgs, encode};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
 use crate::broadcast::Broadcast;
 use crate::error::{AckError, EmitError};
 use crate::outbox::{Item, PendingAck};
+use crate::outgoing;
 use crate::prepared::{Flags, Prepared};
 use crate::rooms::IntoRooms;
 use crate::socket::Socket;
@@ -88,7 +89,7 @@ impl Emitter {
     ///
     /// # Cancel safety
     /// The event is emitted by the call, not by the first poll. Dropped before it resolves, the answer is forgotten.
-    pub fn emit_with_ack<T: DeserializeOwned>(&self, event: &str, args: impl Serialize) -> Acknowledgement<T> {
+    pub fn emit_with_ack<T: FromAnswer>(&self, event: &str, args: impl Serialize) -> Acknowledgement<T> {
         let sent = self.send_with_ack(event, &args);
         let timeout = self.timeout;
         let answer = async move {
@@ -112,7 +113,11 @@ impl Emitter {
         let prepared = Prepared::packet(self.flags, encode).map_err(EmitError::from)?;
         let (answer, receiver) = oneshot::channel();
         let ack = Some(Box::new(PendingAck { slot: inner.slot, number: inner.number, id, answer }));
+        let watched = inner.namespace.is_outgoing_watched().then(|| prepared.clone());
         inner.push(Item { prepared, ack })?;
+        if let Some(prepared) = watched {
+            outgoing::tell(&inner.namespace, [inner], event, &prepared);
+        }
         Ok(receiver)
     }
 }
@@ -124,12 +129,12 @@ pub struct Acknowledgement<T> {
     wanted: PhantomData<fn() -> T>,
 }
 
-impl<T: DeserializeOwned> Future for Acknowledgement<T> {
+impl<T: FromAnswer> Future for Acknowledgement<T> {
     type Output = Result<T, AckError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = ready!(self.answer.as_mut().poll(cx));
-        Poll::Ready(answer.and_then(|answer| answer.decode_answer().map_err(AckError::Answer)))
+        Poll::Ready(answer.and_then(|answer| T::from_answer(&answer).map_err(AckError::Answer)))
     }
 }
 

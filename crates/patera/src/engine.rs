@@ -32,6 +32,8 @@ use patera_protocol::engineio::{Transport, Version};
 use patera_protocol::socketio::Slot;
 use tokio::net::{TcpListener, ToSocketAddrs};
 
+pub use crate::connection_error::ConnectionError;
+
 use crate::config::{Config, INBOX_MESSAGES_MAX};
 use crate::core::{Core, Shared};
 use crate::error::{DisconnectReason, EmitError};
@@ -123,6 +125,46 @@ impl Engine {
     /// Counters of the whole server.
     pub fn stats(&self) -> Stats {
         self.0.core.counters.snapshot()
+    }
+
+    /// Sets what is told of requests that are refused: see [`Server::on_connection_error`].
+    pub fn on_connection_error(&self, hook: impl Fn(&ConnectionError) + Send + Sync + 'static) {
+        self.0.core.connection_errors.set_hook(hook);
+    }
+}
+
+/// The Engine.IO server below a Socket.IO server: [`Io::engine`](crate::Io::engine). Cheap to clone.
+#[derive(Clone)]
+pub struct Server(Arc<Core>);
+
+impl Server {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Server(core)
+    }
+
+    /// Sets what is told of requests that are refused with one of Engine.IO's codes, before they are answered.
+    ///
+    /// ```no_run
+    /// # let io = patera::Io::new();
+    /// io.engine().on_connection_error(|error| {
+    ///     eprintln!("{}: {} {} {:?}", error.request().url(), error.code(), error.message(), error.context());
+    /// });
+    /// ```
+    ///
+    /// Anybody can cause these: do not let it do much. While it is set, what each request says is copied.
+    pub fn on_connection_error(&self, hook: impl Fn(&ConnectionError) + Send + Sync + 'static) {
+        self.0.connection_errors.set_hook(hook);
+    }
+
+    /// How many sessions are open: socket.io's `clientsCount`.
+    pub fn clients_count(&self) -> u64 {
+        self.0.counters.snapshot().sessions
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("path", &self.0.config.path).finish_non_exhaustive()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Handlers: async functions whose parameters say what they want of an event.
 //!
 //! Any parameter that implements `Deserialize` takes the next argument of the event; [`Socket`], [`Io`], [`State`],
-//! [`Ack`], [`Rest`], [`DisconnectReason`] are known by type and take none.
+//! [`Ack`], [`Rest`](crate::Rest), [`EventName`], [`DisconnectReason`], [`DisconnectDetails`] are known by type and take none.
 
 use std::fmt;
 use std::future::Future;
@@ -14,8 +14,10 @@ use patera_protocol::handler::{self, Answer, CallError, FromEvent, IntoReply, Si
 use pin_project_lite::pin_project;
 use serde::Serialize;
 
+use crate::details::DisconnectDetails;
 use crate::error::{DisconnectReason, Error};
 use crate::io::Io;
+use crate::listeners::ListenerId;
 use crate::socket::Socket;
 use crate::tasks::{Outcome, Task, TaskFuture};
 
@@ -46,23 +48,36 @@ pub type EventContext<'a, 'p> = handler::EventContext<'a, 'p, Server>;
 #[derive(Clone, Copy)]
 pub struct Call<'a> {
     pub(crate) socket: &'a Socket,
+    /// The event's name, or `(connection)`, `(disconnect)`, ….
+    pub(crate) name: &'a str,
     pub(crate) ack: Option<u64>,
     pub(crate) reason: Option<DisconnectReason>,
+    /// Whether the client is told that its arguments do not fit.
+    pub(crate) refuses: bool,
 }
 
 impl<'a> Call<'a> {
-    pub(crate) fn new(socket: &'a Socket, ack: Option<u64>) -> Self {
-        Call { socket, ack, reason: None }
+    pub(crate) fn new(socket: &'a Socket, name: &'a str, ack: Option<u64>) -> Self {
+        Call { socket, name, ack, reason: None, refuses: true }
     }
 
     /// The end of a socket.
-    pub(crate) fn with_reason(socket: &'a Socket, reason: DisconnectReason) -> Self {
-        Call { socket, ack: None, reason: Some(reason) }
+    pub(crate) fn with_reason(socket: &'a Socket, name: &'a str, reason: DisconnectReason) -> Self {
+        Call { reason: Some(reason), ..Call::new(socket, name, None) }
+    }
+
+    pub(crate) fn without_refusal(self) -> Self {
+        Call { refuses: false, ..self }
     }
 
     /// The socket that got the event.
     pub fn socket(&self) -> &'a Socket {
         self.socket
+    }
+
+    /// The event's name; `(connection)`, `(disconnecting)`, `(disconnect)`, `(middleware)` where there is none.
+    pub fn name(&self) -> &'a str {
+        self.name
     }
 
     /// What the handler gets to answer with later.
@@ -73,7 +88,11 @@ impl<'a> Call<'a> {
 
 impl fmt::Debug for Call<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").field("ack", &self.ack).field("reason", &self.reason).finish_non_exhaustive()
+        f.debug_struct("Call")
+            .field("name", &self.name)
+            .field("ack", &self.ack)
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
     }
 }
 
@@ -92,6 +111,23 @@ impl FromEvent<Server> for Io {
 impl FromEvent<Server> for DisconnectReason {
     fn from_event(event: &mut EventContext<'_, '_>) -> Result<Self, CallError> {
         event.call().reason.ok_or(CallError::NotOfThisEvent("DisconnectReason"))
+    }
+}
+
+impl FromEvent<Server> for DisconnectDetails {
+    fn from_event(event: &mut EventContext<'_, '_>) -> Result<Self, CallError> {
+        let reason = event.call().reason.ok_or(CallError::NotOfThisEvent("DisconnectDetails"))?;
+        Ok(event.call().socket.0.session.details.of(reason))
+    }
+}
+
+/// The name of the event: for handlers of any, and for those that are registered for several.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct EventName(pub String);
+
+impl FromEvent<Server> for EventName {
+    fn from_event(event: &mut EventContext<'_, '_>) -> Result<Self, CallError> {
+        Ok(EventName(event.call().name.to_owned()))
     }
 }
 
@@ -164,6 +200,11 @@ impl Answer for Acknowledge<'_> {
     }
 }
 
+/// So that a handler may be no more than `socket.on(…)`.
+impl IntoReply for ListenerId {
+    fn reply(self, _: &impl Answer) {}
+}
+
 /// What went wrong in a handler: see [`Io::on_error`](crate::Namespace::on_error).
 #[derive(Debug)]
 #[non_exhaustive]
@@ -187,7 +228,7 @@ impl fmt::Display for Failure {
 }
 
 /// An async function or closure of up to 12 parameters, each [`FromEvent`]: [`Socket`], [`Io`], [`State`], [`Ack`], [`Rest`](crate::Rest),
-/// [`DisconnectReason`], or anything that implements `Deserialize`.
+/// [`EventName`], [`DisconnectReason`], [`DisconnectDetails`], or anything that implements `Deserialize`.
 ///
 /// It is cloned for each call, captures too: capture an `Arc`, not what it holds.
 ///
@@ -196,7 +237,7 @@ impl fmt::Display for Failure {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler",
     note = "a handler is an async function or closure of at most 12 parameters that is `Clone + Send + Sync + 'static` and whose future is `Send`",
-    note = "its parameters are owned, and are `Socket`, `Io`, `State<T>` with `T: Clone + Send + Sync`, `Ack<T>`, `Rest`, or implement `serde::Deserialize`"
+    note = "its parameters are owned, and are `Socket`, `Io`, `State<T>` with `T: Clone + Send + Sync`, `Ack<T>`, `Rest`, `EventName`, or implement `serde::Deserialize`"
 )]
 pub trait Handler<Parameters>: handler::Handler<Server, Parameters> {}
 
@@ -204,12 +245,15 @@ impl<P, H: handler::Handler<Server, P>> Handler<P> for H {}
 
 /// What failures of the handlers without an event are reported under.
 pub(crate) const CONNECTION: &str = "(connection)";
+pub(crate) const DISCONNECTING: &str = "(disconnecting)";
 pub(crate) const DISCONNECT: &str = "(disconnect)";
+/// What handlers of any event are registered for; failures are reported under the event's own name.
+pub(crate) const ANY: &str = "(any)";
 pub(crate) const MIDDLEWARE: &str = "(middleware)";
 
 /// A handler without its types.
 pub(crate) trait EventHandler: Send + Sync {
-    /// The event it was registered for, or `(connection)`, `(disconnect)`.
+    /// The event it was registered for, or `(connection)`, `(disconnect)`, ….
     fn event(&self) -> &Arc<str>;
     fn start(&self, event: &mut EventContext<'_, '_>) -> Result<Task, CallError>;
 }

@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, ToSocketAddrs};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::core::{Core, Shared};
+use crate::engine;
 use crate::http::{Host, Layer, NotFound, Paths, Service};
 use crate::namespace::{Namespace, NamespaceInner};
 use crate::native::NativeConnection;
@@ -182,6 +183,11 @@ impl Io {
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
     {
         crate::http::accept(self.inner().clone(), Box::new(stream), request).await
+    }
+
+    /// The Engine.IO server below: requests that it refuses, how many sessions there are.
+    pub fn engine(&self) -> engine::Server {
+        engine::Server::new(self.inner().core.clone())
     }
 
     /// Counters of the whole server.

@@ -1,28 +1,22 @@
 //! A namespace: its middlewares, its handlers, its sockets and rooms.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use patera_protocol::handler::IntoReply;
 use serde::Serialize;
-use smallvec::SmallVec;
 
 use crate::broadcast::Broadcast;
 use crate::core::Core;
 use crate::error::EmitError;
-use crate::handler::{
-    CONNECTION, DISCONNECT, EventHandler, Failure, Handler, IntoDecision, Middleware, event_handler, middleware,
-};
+use crate::handler::{Failure, Handler, IntoDecision, Middleware, middleware};
 use crate::io::IoInner;
+use crate::listeners::{Listeners, RoomListener};
 use crate::rooms::{IntoRooms, Rooms};
-use crate::socket::Socket;
+use crate::socket::{Socket, SocketInner};
 use crate::tasks::catch;
 use crate::trace::trace;
 
-/// The handlers of one event; seldom more than one.
-pub(crate) type Handlers = SmallVec<[Arc<dyn EventHandler>; 1]>;
 type ErrorHook = Arc<dyn Fn(&Socket, &str, &Failure) + Send + Sync>;
 
 pub(crate) struct NamespaceInner {
@@ -32,20 +26,19 @@ pub(crate) struct NamespaceInner {
     /// One counter for all sockets, so that a packet with an acknowledgement can be shared too.
     ack_ids: AtomicU64,
     hooks: ArcSwap<Hooks>,
+    /// Whether anyone hears of outgoing events; once true it stays.
+    outgoing: AtomicBool,
 }
 
 /// Read per connection and per event, by all threads, without a lock; added to by replacing it, which is rare.
 #[derive(Clone, Default)]
 pub(crate) struct Hooks {
     pub(crate) middlewares: Vec<Arc<dyn Middleware>>,
-    pub(crate) connection: Handlers,
-    pub(crate) disconnect: Handlers,
-    pub(crate) events: EventHandlers,
+    pub(crate) listeners: Listeners,
+    /// Whether an event needs more than the handlers of its name.
+    pub(crate) is_special: bool,
     error: Option<ErrorHook>,
 }
-
-/// The keys are ours: clients can only look up.
-type EventHandlers = HashMap<Box<str>, Handlers, foldhash::fast::RandomState>;
 
 impl NamespaceInner {
     pub(crate) fn new(name: &str, core: Arc<Core>) -> Self {
@@ -55,6 +48,7 @@ impl NamespaceInner {
             rooms: Rooms::default(),
             ack_ids: AtomicU64::new(0),
             hooks: ArcSwap::default(),
+            outgoing: AtomicBool::new(false),
         }
     }
 
@@ -67,11 +61,42 @@ impl NamespaceInner {
         self.hooks.load()
     }
 
-    fn add(&self, add: impl Fn(&mut Hooks)) {
+    /// Changes what is registered; `change` may be called more than once.
+    pub(crate) fn change(&self, mut change: impl FnMut(&mut Hooks)) {
         self.hooks.rcu(|hooks| {
             let mut hooks = Hooks::clone(hooks);
-            add(&mut hooks);
+            change(&mut hooks);
+            hooks.is_special = !hooks.listeners.any.is_empty();
             hooks
+        });
+    }
+
+    /// Somebody wants to hear of outgoing events, of all sockets or of one.
+    pub(crate) fn watch_outgoing(&self) {
+        self.outgoing.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_outgoing_watched(&self) -> bool {
+        self.outgoing.load(Ordering::Acquire)
+    }
+
+    /// Takes a socket out, and out of all its rooms.
+    pub(crate) fn leave(&self, socket: &Arc<SocketInner>) {
+        self.rooms.remove(socket);
+        self.tell_room_events();
+    }
+
+    /// Tells what has happened to rooms, without any lock; nothing if nobody wants to hear of it.
+    pub(crate) fn tell_room_events(&self) {
+        if !self.rooms.events.is_watched() {
+            return;
+        }
+        self.rooms.events.tell_all(|event| {
+            for RoomListener { hook, .. } in &self.hooks().listeners.rooms {
+                if catch(|| hook(event)).is_none() {
+                    trace!(error, "patera::socket", "a hook of room events panicked", namespace = %self.name, event = ?event);
+                }
+            }
         });
     }
 
@@ -128,47 +153,7 @@ impl Namespace {
         H::Output: IntoDecision,
     {
         let middleware = middleware(handler);
-        self.inner.add(|hooks| hooks.middlewares.push(middleware.clone()));
-        self
-    }
-
-    /// Adds a handler for sockets that have connected: `socket.on(…)` goes here. The one argument is the client's `auth`.
-    ///
-    /// It has run to its first wait before any event of that socket is handled: what it registers until then misses nothing.
-    /// An `auth` that does not fit is only reported, and the socket stays: what must be checked is a [`middleware`](Self::middleware)'s.
-    pub fn on_connection<P: 'static, H>(&self, handler: H) -> &Self
-    where
-        H: Handler<P>,
-        H::Output: IntoReply,
-    {
-        let handler = event_handler(CONNECTION, handler);
-        self.inner.add(|hooks| hooks.connection.push(handler.clone()));
-        self
-    }
-
-    /// Adds a handler for sockets that have disconnected; a [`DisconnectReason`](crate::DisconnectReason) parameter tells why.
-    pub fn on_disconnect<P: 'static, H>(&self, handler: H) -> &Self
-    where
-        H: Handler<P>,
-        H::Output: IntoReply,
-    {
-        let handler = event_handler(DISCONNECT, handler);
-        self.inner.add(|hooks| hooks.disconnect.push(handler.clone()));
-        self
-    }
-
-    /// Adds a handler for an event of any socket. Several may be registered for one event; where more than one acknowledges,
-    /// the client sees the first.
-    ///
-    /// For connections and disconnections there are [`on_connection`](Self::on_connection) and [`on_disconnect`](Self::on_disconnect):
-    /// no client can send events of such names.
-    pub fn on<P: 'static, H>(&self, event: &str, handler: H) -> &Self
-    where
-        H: Handler<P>,
-        H::Output: IntoReply,
-    {
-        let handler = event_handler(event, handler);
-        self.inner.add(|hooks| hooks.events.entry(event.into()).or_default().push(handler.clone()));
+        self.inner.change(|hooks| hooks.middlewares.push(middleware.clone()));
         self
     }
 
@@ -177,7 +162,7 @@ impl Namespace {
     /// The text is the event, or `(connection)`, `(disconnect)`, `(middleware)`.
     pub fn on_error(&self, hook: impl Fn(&Socket, &str, &Failure) + Send + Sync + 'static) -> &Self {
         let hook: ErrorHook = Arc::new(hook);
-        self.inner.add(|hooks| hooks.error = Some(hook.clone()));
+        self.inner.change(|hooks| hooks.error = Some(hook.clone()));
         self
     }
 

@@ -9,11 +9,16 @@ use hashbrown::HashTable;
 use parking_lot::RwLock;
 
 use crate::error::JoinError;
-use crate::socket::SocketInner;
+use crate::room_events::{RoomEvent, RoomEvents};
+use crate::socket::{Socket, SocketInner};
 
 /// Safe from any thread. Its read lock is held while a broadcast is pushed to the outboxes, and never while user code runs.
 #[derive(Default)]
-pub(crate) struct Rooms(RwLock<Index>);
+pub(crate) struct Rooms {
+    index: RwLock<Index>,
+    /// Pushed to under the index's lock, so that they are in order.
+    pub(crate) events: RoomEvents,
+}
 
 #[derive(Default)]
 struct Index {
@@ -76,13 +81,13 @@ impl Joined {
     }
 
     /// The place it had in the room.
-    fn remove(&mut self, room: &str) -> Option<usize> {
+    fn remove(&mut self, room: &str) -> Option<(Arc<str>, usize)> {
         let rooms = self.rooms.as_mut()?;
-        let place = rooms.remove(room);
+        let removed = rooms.remove_entry(room);
         if rooms.is_empty() {
             self.rooms = None;
         }
-        place
+        removed
     }
 }
 
@@ -95,7 +100,7 @@ pub(crate) struct Target {
 
 impl Rooms {
     pub(crate) fn insert(&self, socket: &Arc<SocketInner>) {
-        let Index { sockets, by_id, hasher, .. } = &mut *self.0.write();
+        let Index { sockets, by_id, hasher, .. } = &mut *self.index.write();
         let hash = |socket: &Arc<SocketInner>| hasher.hash_one(socket.id.as_str());
         by_id.insert_unique(hash(socket), socket.clone(), hash);
         socket.rooms.lock().place = sockets.push(socket.clone());
@@ -103,10 +108,11 @@ impl Rooms {
 
     /// Takes a socket out of the namespace and out of all its rooms; one that never got in stays out.
     pub(crate) fn remove(&self, socket: &Arc<SocketInner>) {
-        let mut index = self.0.write();
+        let mut index = self.index.write();
         let joined = std::mem::take(&mut *socket.rooms.lock());
         for (room, place) in joined.rooms.iter().flat_map(|rooms| rooms.iter()) {
-            index.leave(room, *place);
+            let deleted = index.leave(room, *place);
+            self.left(room, socket, deleted);
         }
         let hash = index.hasher.hash_one(socket.id.as_str());
         if let Ok(found) = index.by_id.find_entry(hash, |known| known.number == socket.number) {
@@ -119,7 +125,7 @@ impl Rooms {
         if socket.id.as_str() == room {
             return Ok(());
         }
-        let mut index = self.0.write();
+        let mut index = self.index.write();
         // Checked under the lock: who disconnects changes the state first and takes the lock then.
         if socket.is_disconnected() {
             return Err(JoinError::Disconnected);
@@ -131,23 +137,45 @@ impl Rooms {
         if joined.len() >= rooms_max {
             return Err(JoinError::TooMany);
         }
-        let name = index.rooms.get_key_value(room).map_or_else(|| room.into(), |(name, _)| name.clone());
+        let known = index.rooms.get_key_value(room).map(|(name, _)| name.clone());
+        let created = known.is_none();
+        let name: Arc<str> = known.unwrap_or_else(|| room.into());
         let place = index.rooms.entry(Arc::clone(&name)).or_default().push(socket.clone());
-        joined.insert(name, place);
+        joined.insert(name.clone(), place);
+        self.joined(name, socket, created);
         Ok(())
     }
 
+    fn joined(&self, room: Arc<str>, socket: &Arc<SocketInner>, created: bool) {
+        if self.events.is_watched() {
+            if created {
+                self.events.push(RoomEvent::Create { room: room.clone() });
+            }
+            self.events.push(RoomEvent::Join { room, socket: Socket(socket.clone()) });
+        }
+    }
+
+    fn left(&self, room: &Arc<str>, socket: &Arc<SocketInner>, deleted: bool) {
+        if self.events.is_watched() {
+            self.events.push(RoomEvent::Leave { room: room.clone(), socket: Socket(socket.clone()) });
+            if deleted {
+                self.events.push(RoomEvent::Delete { room: room.clone() });
+            }
+        }
+    }
+
     pub(crate) fn leave(&self, socket: &Arc<SocketInner>, room: &str) {
-        let mut index = self.0.write();
-        let place = socket.rooms.lock().remove(room);
-        if let Some(place) = place {
-            index.leave(room, place);
+        let mut index = self.index.write();
+        let removed = socket.rooms.lock().remove(room);
+        if let Some((room, place)) = removed {
+            let deleted = index.leave(&room, place);
+            self.left(&room, socket, deleted);
         }
     }
 
     /// Calls `each` once for every socket of the target. Nothing of the user's may run in it.
     pub(crate) fn for_each(&self, target: &Target, mut each: impl FnMut(&Arc<SocketInner>)) {
-        let index = self.0.read();
+        let index = self.index.read();
         let except = index.numbers(&target.except);
         let mut each_not_excepted = |socket: &Arc<SocketInner>| {
             if except.is_empty() || !except.contains(&socket.number) {
@@ -171,15 +199,15 @@ impl Rooms {
 
     /// A copy of all, so that each can be told something without the lock.
     pub(crate) fn sockets(&self) -> Vec<Arc<SocketInner>> {
-        self.0.read().sockets.0.clone()
+        self.index.read().sockets.0.clone()
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<Arc<SocketInner>> {
-        self.0.read().socket(id).cloned()
+        self.index.read().socket(id).cloned()
     }
 
     pub(crate) fn room_count(&self) -> usize {
-        self.0.read().rooms.len()
+        self.index.read().rooms.len()
     }
 }
 
@@ -207,16 +235,19 @@ impl Index {
         numbers
     }
 
-    fn leave(&mut self, room: &str, place: usize) {
-        let Some(members) = self.rooms.get_mut(room) else { return };
+    /// True if that was the room's last member.
+    fn leave(&mut self, room: &str, place: usize) -> bool {
+        let Some(members) = self.rooms.get_mut(room) else { return false };
         members.remove(place, |moved| {
             if let Some(known) = moved.rooms.as_mut().and_then(|rooms| rooms.get_mut(room)) {
                 *known = place;
             }
         });
-        if members.0.is_empty() {
+        let is_empty = members.0.is_empty();
+        if is_empty {
             self.rooms.remove(room);
         }
+        is_empty
     }
 }
 

@@ -24,6 +24,7 @@ use self::ending::{Ending, Farewell, Phase};
 use self::timer::Timer;
 use crate::config::PACKETS_PER_TURN;
 use crate::core::{LinkState, Shared};
+use crate::details::DisconnectDetails;
 use crate::error::DisconnectReason;
 use crate::outbox::{Command, PendingAck};
 use crate::stats::count;
@@ -203,6 +204,7 @@ impl<A: Application> Session<A> {
     fn handle_get(&mut self, get: crate::outbox::Poll) {
         let Link::Polling(link) = &mut self.link else { return };
         if link.handle_get(get).is_err() {
+            self.shared.details.set(DisconnectDetails::described("overlap from client"));
             self.end(DisconnectReason::TransportError, Farewell::Now);
         } else {
             self.shared.outbox.set_writable(true);
@@ -212,6 +214,7 @@ impl<A: Application> Session<A> {
     fn handle_post(&mut self, post: Post) {
         let Link::Polling(link) = &mut self.link else { return };
         if link.handle_post(post).is_err() {
+            self.shared.details.set(DisconnectDetails::described("data request overlap from client"));
             self.end(DisconnectReason::TransportError, Farewell::Now);
         }
     }
@@ -244,6 +247,7 @@ impl<A: Application> Session<A> {
             self.end_if(handled);
         }
         if self.stalled_until().is_some_and(|at| at <= now) {
+            self.shared.details.set(DisconnectDetails::described("the client takes no more"));
             self.end(DisconnectReason::TransportError, Farewell::None);
         }
     }

@@ -1,15 +1,14 @@
 //! A socket: one client in one namespace.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use patera_protocol::engineio::{Transport, Version};
-use patera_protocol::handler::IntoReply;
+use patera_protocol::handler::FromAnswer;
 use patera_protocol::socketio::{Args, OwnedArgs, Slot, Value, encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,11 +17,13 @@ use crate::broadcast::Broadcast;
 use crate::core::Shared;
 use crate::emitter::{Acknowledgement, Emitter};
 use crate::error::{DisconnectReason, EmitError, JoinError};
-use crate::handler::{DISCONNECT, Failure, Handler, event_handler};
+use crate::handler::Failure;
 use crate::handshake::Handshake;
 use crate::io::{Io, IoInner};
-use crate::namespace::{Handlers, Namespace, NamespaceInner};
+use crate::listeners::{Handlers, Listener, ListenerId, Listeners, Outgoing, Removed, listens};
+use crate::namespace::{Namespace, NamespaceInner};
 use crate::outbox::{Command, Item};
+use crate::outgoing;
 use crate::prepared::{Flags, Prepared};
 use crate::rooms::{IntoRooms, Joined};
 use crate::sid::SocketId;
@@ -32,8 +33,8 @@ use crate::state::TypeMap;
 pub(crate) struct SocketInner {
     pub(crate) id: SocketId,
     state: AtomicU8,
-    /// Whether `kept` has handlers of events: most sockets have none, and are not locked to see that.
-    has_event_handlers: AtomicBool,
+    /// What `kept` has listeners of: most sockets have none, and are not locked to see that.
+    listens: AtomicU8,
     pub(crate) slot: Slot,
     /// Never used twice in a process, as an id may be.
     pub(crate) number: u64,
@@ -61,8 +62,7 @@ struct Keeping {
     /// Emitted before the socket was let in: goes out behind the CONNECT packet.
     held: Vec<Item>,
     held_bytes: usize,
-    events: HashMap<Box<str>, Handlers>,
-    disconnect: Handlers,
+    listeners: Listeners,
     data: Option<Arc<dyn Data>>,
     extensions: Option<Box<TypeMap>>,
 }
@@ -115,7 +115,7 @@ impl SocketInner {
             auth,
             rooms: Mutex::default(),
             kept: Mutex::default(),
-            has_event_handlers: AtomicBool::new(false),
+            listens: AtomicU8::new(listens::NOTHING),
         })
     }
 
@@ -146,9 +146,14 @@ impl SocketInner {
         }
     }
 
-    pub(crate) fn emit(&self, event: &str, args: &impl Serialize, flags: Flags) -> Result<(), EmitError> {
+    pub(crate) fn emit(self: &Arc<Self>, event: &str, args: &impl Serialize, flags: Flags) -> Result<(), EmitError> {
         let prepared = Prepared::packet(flags, |out| encode::event(out, &self.namespace.name, None, event, args))?;
-        self.push(Item { prepared, ack: None })
+        let watched = self.namespace.is_outgoing_watched().then(|| prepared.clone());
+        self.push(Item { prepared, ack: None })?;
+        if let Some(prepared) = watched {
+            outgoing::tell(&self.namespace, [self], event, &prepared);
+        }
+        Ok(())
     }
 
     fn hold(&self, item: Item) -> Result<(), EmitError> {
@@ -191,15 +196,52 @@ impl SocketInner {
         self.state.swap(DISCONNECTED, Ordering::AcqRel) != DISCONNECTED
     }
 
-    pub(crate) fn event_handlers(&self, event: &str) -> Handlers {
-        if !self.has_event_handlers.load(Ordering::Acquire) {
-            return Handlers::new();
-        }
-        self.kept.lock().get().and_then(|keeping| keeping.events.get(event)).cloned().unwrap_or_default()
+    /// The bits of [`listens`].
+    pub(crate) fn listens(&self) -> u8 {
+        self.listens.load(Ordering::Acquire)
     }
 
-    pub(crate) fn disconnect_handlers(&self) -> Handlers {
-        self.kept.lock().get().map(|keeping| keeping.disconnect.clone()).unwrap_or_default()
+    /// A copy of some of its listeners, so that they can be called without the lock.
+    pub(crate) fn listeners<T: Default>(&self, copy: impl FnOnce(&Listeners) -> T) -> T {
+        self.kept.lock().get().map(|keeping| copy(&keeping.listeners)).unwrap_or_default()
+    }
+
+    pub(crate) fn event_handlers(&self, event: &str) -> Handlers {
+        self.listeners(|listeners| listeners.of(event).cloned().unwrap_or_default())
+    }
+
+    pub(crate) fn outgoing_hooks(&self) -> Vec<Outgoing> {
+        self.listeners(|listeners| listeners.outgoing.clone())
+    }
+
+    /// `kind` is of [`listens`].
+    pub(crate) fn listen(
+        &self,
+        kind: u8,
+        listener: Listener,
+        add: impl FnOnce(&mut Listeners, Listener),
+    ) -> ListenerId {
+        let id = listener.id;
+        self.keep(|kept| add(&mut kept.listeners, listener));
+        self.listens.fetch_or(kind, Ordering::AcqRel);
+        id
+    }
+
+    pub(crate) fn listen_outgoing(
+        &self,
+        outgoing: Outgoing,
+        add: impl FnOnce(&mut Vec<Outgoing>, Outgoing),
+    ) -> ListenerId {
+        let id = outgoing.id;
+        self.keep(|kept| add(&mut kept.listeners.outgoing, outgoing));
+        self.namespace.watch_outgoing();
+        id
+    }
+
+    /// False if there was nothing to take.
+    pub(crate) fn unlisten(&self, take: impl FnOnce(&mut Listeners) -> Removed) -> bool {
+        let removed = self.kept.lock().get_mut().map(|kept| take(&mut kept.listeners)).unwrap_or_default();
+        !removed.is_empty()
     }
 
     /// Keeps something with the socket, unless it has ended: what would hold the socket then would be a leak.
@@ -290,29 +332,6 @@ impl Socket {
         self.0.is_connected()
     }
 
-    /// Adds a handler for an event of this socket. Several may be registered for one event; they start in that order.
-    ///
-    /// It is kept until the socket is disconnected and its disconnect handlers have ended.
-    pub fn on<P: 'static, H>(&self, event: &str, handler: H)
-    where
-        H: Handler<P>,
-        H::Output: IntoReply,
-    {
-        let handler = event_handler(event, handler);
-        self.0.keep(|kept| kept.events.entry(event.into()).or_default().push(handler));
-        self.0.has_event_handlers.store(true, Ordering::Release);
-    }
-
-    /// Adds a handler for the end of this socket; a [`DisconnectReason`] parameter tells why. The socket has left its rooms by then.
-    pub fn on_disconnect<P: 'static, H>(&self, handler: H)
-    where
-        H: Handler<P>,
-        H::Output: IntoReply,
-    {
-        let handler = event_handler(DISCONNECT, handler);
-        self.0.keep(|kept| kept.disconnect.push(handler));
-    }
-
     /// Emits an event to this client: `42["event", …]`.
     ///
     /// `args`: a tuple is several arguments, `()` none, anything else one; an array `[T; N]` is a tuple to serde, and bytes are
@@ -334,14 +353,14 @@ impl Socket {
 
     /// Emits an event and waits for the client's acknowledgement, at most [`Config::ack_timeout`](crate::Config::ack_timeout).
     ///
-    /// The answer `T`: a tuple takes all its arguments, `()` none, anything else the first.
+    /// The answer `T`: a tuple takes all its arguments, `()` none, [`Rest`](crate::Rest) however many there are, anything else the first.
     ///
     /// # Errors
     /// See [`AckError`](crate::AckError).
     ///
     /// # Cancel safety
     /// The event is emitted by the call, not by the first poll. Dropped before it resolves, the answer is forgotten.
-    pub fn emit_with_ack<T: DeserializeOwned>(&self, event: &str, args: impl Serialize) -> Acknowledgement<T> {
+    pub fn emit_with_ack<T: FromAnswer>(&self, event: &str, args: impl Serialize) -> Acknowledgement<T> {
         self.emitter().emit_with_ack(event, args)
     }
 
@@ -396,6 +415,7 @@ impl Socket {
                 };
             }
         });
+        self.0.namespace.tell_room_events();
         result
     }
 
@@ -409,6 +429,7 @@ impl Socket {
     /// Leaves rooms.
     pub fn leave(&self, rooms: impl IntoRooms) {
         rooms.each_room(&mut |room| self.0.namespace.rooms.leave(&self.0, room));
+        self.0.namespace.tell_room_events();
     }
 
     /// The rooms it is in, without its own.

@@ -115,7 +115,7 @@ impl<S: Side, T: DeserializeOwned> FromEvent<S> for T {
     }
 }
 
-/// All arguments that no parameter before it has taken; the last parameter.
+/// All arguments that no parameter before it has taken; the last parameter. Of an acknowledgement it is the whole, however long.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rest(pub Vec<Value>);
 

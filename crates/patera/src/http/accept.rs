@@ -8,7 +8,7 @@ use patera_protocol::engineio::{Query, RequestError, Transport};
 use patera_websocket::Extensions;
 
 use super::refusal::Refusal;
-use super::respond::{Host, admit, check_origin};
+use super::respond::{Host, admit, check_origin, refuse};
 use super::websocket::begin;
 use crate::core::{LinkState, Shared};
 use crate::transport::{Duplex, Stream};
@@ -19,6 +19,7 @@ pub(crate) async fn accept(
     request: Request<()>,
 ) -> Result<(), Response<Bytes>> {
     let (parts, ()) = request.into_parts();
+    let watched = host.core().connection_errors.watch(&parts, true);
     let admitted = async {
         let query = Query::parse(parts.uri.query().unwrap_or_default())?;
         let offered = host.core().config.transports.contains(&Transport::WebSocket);
@@ -28,7 +29,10 @@ pub(crate) async fn accept(
         check_origin(host.core(), &parts)?;
         admit(host.core(), &parts, Some(&query)).await
     };
-    let admitted = admitted.await.map_err(|refusal| refusal.response(true))?;
+    let admitted = admitted.await.map_err(|refusal| {
+        refuse(host.core(), &refusal, watched);
+        refusal.response(true)
+    })?;
     let shared = Shared::new(host.core().clone(), admitted, LinkState::WebSocket);
     let link = begin(&shared, Stream::Other(stream), Bytes::new(), &Extensions::default());
     host.start(shared, link);

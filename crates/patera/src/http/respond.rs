@@ -12,6 +12,7 @@ use patera_protocol::engineio::{Query, RequestError, Transport};
 use super::paths::Paths;
 use super::refusal::Refusal;
 use super::{polling, websocket};
+use crate::connection_error::Watched;
 use crate::core::{Core, EngineDialect, Shared};
 use crate::handshake::Handshake;
 use crate::session::Link;
@@ -49,11 +50,11 @@ where
     let headers = core.config.cors.as_ref().map(|_| parts.headers.clone());
     let method = parts.method.clone();
     let asked = is_upgrade(&parts);
+    let watched = core.connection_errors.watch(&parts, asked);
     let mut response = match route(host, parts, body).await {
         Ok(response) => response,
         Err(refusal) => {
-            trace!(debug, "patera::engine", "request refused", why = ?refusal);
-            count(&core.counters.refused, 1);
+            refuse(&core, &refusal, watched);
             refusal.response(asked)
         }
     };
@@ -65,6 +66,17 @@ where
         }
     }
     response
+}
+
+/// A request is refused: counted, traced, and told to who wants to hear of it.
+pub(super) fn refuse(core: &Core, refusal: &Refusal, watched: Option<Watched>) {
+    trace!(debug, "patera::engine", "request refused", why = ?refusal);
+    count(&core.counters.refused, 1);
+    match (watched, refusal) {
+        (Some(watched), Refusal::Engine(error)) => watched.refused(core, error),
+        (Some(watched), Refusal::WebSocket(_)) => watched.handshake_refused(),
+        (_, _) => {}
+    }
 }
 
 async fn route<B>(host: Arc<dyn Host>, parts: Parts, body: B) -> Result<Response<Bytes>, Refusal>

@@ -10,6 +10,7 @@ use tokio::task::coop::has_budget_remaining;
 
 use super::ending::{Ending, Farewell};
 use super::{Application, Link, Scope, Session};
+use crate::details::DisconnectDetails;
 use crate::error::DisconnectReason;
 use crate::trace::trace;
 use crate::transport::{Dialect, PollingLink, PostAnswer, ReadEnd};
@@ -45,8 +46,14 @@ impl<A: Application> Session<A> {
         match read_end {
             None => {}
             Some(ReadEnd::Gone) => self.end(DisconnectReason::TransportClose, Farewell::None),
-            Some(ReadEnd::Closed) => self.end(DisconnectReason::TransportClose, Farewell::Now),
+            Some(ReadEnd::Closed(frame)) => {
+                let frame = frame.as_ref().map(|frame| (u16::from(frame.code), &*frame.reason));
+                let (code, reason) = frame.unzip();
+                self.shared.details.set(DisconnectDetails::closed(code, reason.unwrap_or_default()));
+                self.end(DisconnectReason::TransportClose, Farewell::Now);
+            }
             Some(ReadEnd::Protocol(error)) => {
+                self.shared.details.set(DisconnectDetails::described(error.to_string()));
                 trace!(debug, "patera::engine", "WebSocket violated", sid = %self.shared.sid, error = %error);
                 self.end(DisconnectReason::TransportError, Farewell::Now);
             }
@@ -75,7 +82,7 @@ impl<A: Application> Session<A> {
         }
         let error = match closed {
             None => return,
-            Some(ReadEnd::Gone | ReadEnd::Closed) => false,
+            Some(ReadEnd::Gone | ReadEnd::Closed(_)) => false,
             Some(ReadEnd::Protocol(_)) => true,
         };
         self.write_farewell_to_probe(waker, now);

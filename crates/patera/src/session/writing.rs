@@ -8,6 +8,7 @@ use patera_protocol::engineio::Transport;
 use super::ending::Farewell;
 use super::{Application, Link, Session};
 use crate::config::WRITE_BYTES_MAX;
+use crate::details::DisconnectDetails;
 use crate::error::DisconnectReason;
 use crate::transport::{Batch, WebSocketLink};
 
@@ -71,6 +72,7 @@ impl<A: Application> Session<A> {
             link.push_control(transmit.packet);
         }
         if link.poll_aborted(&mut Context::from_waker(waker)).is_ready() {
+            shared.details.set(DisconnectDetails::described("poll connection closed prematurely"));
             self.end(DisconnectReason::TransportError, Farewell::None);
             return true;
         }

@@ -64,7 +64,7 @@ pub(crate) enum ReadEnd {
     /// The stream ended or broke, which is the same to the official server: `transport close`.
     Gone,
     /// A close frame came; ours is owed.
-    Closed,
+    Closed(Option<ws::CloseFrame>),
     /// The peer broke RFC 6455; a close frame is owed.
     Protocol(ws::Error),
 }
@@ -121,7 +121,7 @@ impl WebSocketLink {
             let progress = self.connection.handle_read(&mut buffer[at..count]).map_err(ReadEnd::Protocol)?;
             at += progress.consumed;
             match progress.event {
-                Some(Event::Close(_)) => return Poll::Ready(Err(ReadEnd::Closed)),
+                Some(Event::Close(frame)) => return Poll::Ready(Err(ReadEnd::Closed(frame))),
                 Some(event) => {
                     *budget = budget.saturating_sub(cost(&event));
                     flow = on_event(event);

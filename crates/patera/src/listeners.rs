@@ -1,0 +1,423 @@
+//! What is registered for events, on a namespace or on one socket: kept the same way, found by id.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use patera_protocol::handler::IntoReply;
+use patera_protocol::socketio::Value;
+use smallvec::SmallVec;
+
+use crate::handler::{ANY, CONNECTION, DISCONNECT, DISCONNECTING, EventHandler, Handler, event_handler};
+use crate::namespace::Namespace;
+use crate::room_events::RoomEvent;
+use crate::socket::Socket;
+
+/// What `on` and its kin return, and what `off` takes. Unique in the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ListenerId(u64);
+
+impl ListenerId {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        ListenerId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// A handler that is registered somewhere.
+#[derive(Clone)]
+pub(crate) struct Listener {
+    pub(crate) id: ListenerId,
+    pub(crate) handler: Arc<dyn EventHandler>,
+    /// Of `once`: whether its one call has been taken. Shared by all copies of the list it is in.
+    once: Option<Arc<AtomicBool>>,
+}
+
+impl Listener {
+    pub(crate) fn new<P: 'static, H>(event: &str, handler: H) -> Self
+    where
+        H: Handler<P>,
+        H::Output: IntoReply,
+    {
+        Listener { id: ListenerId::next(), handler: event_handler(event, handler), once: None }
+    }
+
+    pub(crate) fn once<P: 'static, H>(event: &str, handler: H) -> Self
+    where
+        H: Handler<P>,
+        H::Output: IntoReply,
+    {
+        Listener { once: Some(Arc::default()), ..Self::new(event, handler) }
+    }
+
+    pub(crate) fn is_once(&self) -> bool {
+        self.once.is_some()
+    }
+
+    /// True for the one caller who may call a handler of `once`; always true for others.
+    pub(crate) fn take_call(&self) -> bool {
+        self.once.as_ref().is_none_or(|taken| !taken.swap(true, Ordering::AcqRel))
+    }
+}
+
+/// The handlers of one event; seldom more than one.
+pub(crate) type Handlers = SmallVec<[Listener; 1]>;
+
+/// The keys are ours: clients can only look up.
+type ByEvent = HashMap<Box<str>, Handlers, foldhash::fast::RandomState>;
+
+/// What hears of events that are sent: the socket they go to, the event, its arguments.
+pub(crate) type OutgoingHook = Arc<dyn Fn(&Socket, &str, &[Value]) + Send + Sync>;
+
+#[derive(Clone)]
+pub(crate) struct Outgoing {
+    pub(crate) id: ListenerId,
+    pub(crate) hook: OutgoingHook,
+}
+
+impl Outgoing {
+    pub(crate) fn new(hook: impl Fn(&Socket, &str, &[Value]) + Send + Sync + 'static) -> Self {
+        Outgoing { id: ListenerId::next(), hook: Arc::new(hook) }
+    }
+}
+
+/// What hears of rooms.
+#[derive(Clone)]
+pub(crate) struct RoomListener {
+    id: ListenerId,
+    pub(crate) hook: Arc<dyn Fn(&RoomEvent) + Send + Sync>,
+}
+
+/// All that a namespace or a socket has registered.
+#[derive(Clone, Default)]
+pub(crate) struct Listeners {
+    pub(crate) events: ByEvent,
+    pub(crate) any: Vec<Listener>,
+    pub(crate) outgoing: Vec<Outgoing>,
+    pub(crate) rooms: Vec<RoomListener>,
+    pub(crate) connection: Vec<Listener>,
+    pub(crate) disconnecting: Vec<Listener>,
+    pub(crate) disconnect: Vec<Listener>,
+}
+
+/// What one socket listens to: bits that are read per event instead of a lock.
+pub(crate) mod listens {
+    pub(crate) const NOTHING: u8 = 0;
+    pub(crate) const EVENTS: u8 = 1;
+    pub(crate) const ANY: u8 = 2;
+}
+
+/// What was taken out of a list. It is the user's and may do anything when it is dropped: not under a lock.
+#[must_use = "dropped where it was taken out, it would be dropped under the lock"]
+#[derive(Default)]
+pub(crate) struct Removed {
+    listeners: Vec<Listener>,
+    outgoing: Vec<Outgoing>,
+    rooms: Vec<RoomListener>,
+}
+
+impl Removed {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.listeners.is_empty() && self.outgoing.is_empty() && self.rooms.is_empty()
+    }
+}
+
+impl Listeners {
+    pub(crate) fn on(&mut self, event: &str, listener: Listener) {
+        self.events.entry(event.into()).or_default().push(listener);
+    }
+
+    pub(crate) fn of(&self, event: &str) -> Option<&Handlers> {
+        self.events.get(event)
+    }
+
+    /// Takes out what has this id, whatever it listens to.
+    pub(crate) fn off(&mut self, id: ListenerId) -> Removed {
+        let mut removed = Removed::default();
+        self.events.retain(|_, handlers| {
+            let place = handlers.iter().position(|listener| listener.id == id);
+            removed.listeners.extend(place.map(|place| handlers.remove(place)));
+            !handlers.is_empty()
+        });
+        for list in [&mut self.any, &mut self.connection, &mut self.disconnecting, &mut self.disconnect] {
+            removed.listeners.extend(list.extract_if(.., |listener| listener.id == id));
+        }
+        removed.outgoing.extend(self.outgoing.extract_if(.., |outgoing| outgoing.id == id));
+        removed.rooms.extend(self.rooms.extract_if(.., |listener| listener.id == id));
+        removed
+    }
+
+    pub(crate) fn off_event(&mut self, event: &str) -> Removed {
+        let listeners = self.events.remove(event).map(Handlers::into_vec).unwrap_or_default();
+        Removed { listeners, ..Removed::default() }
+    }
+
+    pub(crate) fn off_all(&mut self) -> Removed {
+        let listeners = std::mem::take(&mut self.events).into_values().flatten().collect();
+        Removed { listeners, ..Removed::default() }
+    }
+
+    pub(crate) fn off_any(&mut self) -> Removed {
+        Removed { listeners: std::mem::take(&mut self.any), ..Removed::default() }
+    }
+
+    pub(crate) fn off_any_outgoing(&mut self) -> Removed {
+        Removed { outgoing: std::mem::take(&mut self.outgoing), ..Removed::default() }
+    }
+}
+
+/// Handlers of a namespace's events: of all its sockets, at no cost for each.
+impl Namespace {
+    /// Adds a handler for an event of any socket. Several may be registered for one event; where more than one acknowledges,
+    /// the client sees the first.
+    ///
+    /// For connections and disconnections there are [`on_connection`](Self::on_connection) and [`on_disconnect`](Self::on_disconnect):
+    /// no client can send events of such names.
+    pub fn on<P: 'static, H>(&self, event: &str, handler: H) -> ListenerId
+    where
+        H: Handler<P>,
+        H::Output: IntoReply,
+    {
+        self.listen(Listener::new(event, handler), |listeners, listener| listeners.on(event, listener))
+    }
+
+    /// As [`on`](Self::on), for the next event of this name alone, whichever socket sends it.
+    pub fn once<P: 'static, H>(&self, event: &str, handler: H) -> ListenerId
+    where
+        H: Handler<P>,
+        H::Output: IntoReply,
+    {
+        self.listen(Listener::once(event, handler), |listeners, listener| listeners.on(event, listener))
+    }
+
+    /// Adds a handler for every event of any socket, before those of [`on`](Self::on); an [`EventName`](crate::EventName)
+    /// parameter tells which it is.
+    ///
+    /// ```no_run
+    /// # use patera::{EventName, Io, Rest, Socket};
+    /// # let io = Io::new();
+    /// io.on_any(async |socket: Socket, EventName(event): EventName, Rest(args): Rest| {
+    ///     println!("{} sends {event} with {} arguments", socket.id(), args.len());
+    /// });
+    /// ```
+    ///
+    /// Arguments that do not fit are reported, and the client is not told.
+    pub fn on_any<P: 'static, H>(&self, handler: H) -> ListenerId
+    where
+        H: Handler<P>,
+        H::Output: IntoReply,
+    {
+        self.listen(Listener::new(ANY, handler), |listeners, listener| listeners.any.push(listener))
+    }
+
+    /// As [`on_any`](Self::on_any), in front of those that are there.
+    pub fn prepend_any<P: 'static, H>(&self, handler: H) -> ListenerId
+    where
+        H: Handler<P>,
+        H::Output: IntoReply,
+    {
+        self.listen(Listener::new(ANY, handler), |listeners, listener| listeners.any.insert(0, listener))
+    }
+
+    /// Adds a function that hears of every event sent to a socket of this namespace: the socket, the event, its arguments.
+    ///
+    /// It is called by whoever emits, behind the emit, for each socket that the event was put on the way to, of a broadcast
+    /// too. Acknowledgements are no events. It costs each emit a copy of the arguments.
+    pub fn on_any_outgoing(&self, hook: impl Fn(&Socket, &str, &[Value]) + Send + Sync + 'static) -> ListenerId {
+        self.inner.watch_outgoing();
+        let outgoing = Outgoing::new(hook);
+        self.inner.change(|hooks| hooks.listeners.outgoing.push(outgoing.clone()));
+        outgoing.id
+    }
+
+    /// As [`on_any_outgoing`](Self::on_any_outgoing), in front of those that are there.
+    pub fn prepend_any_outgoing(&self, hook: impl Fn(&Socket, &str, &[Value]) + Send + Sync + 'static) -> ListenerId {
+        self.inner.watch_outgoing();
+        let outgoing = Outgoing::new(hook);
+        self.inner.change(|hooks| hooks.listeners.outgoing.insert(0, outgoing.clone()));
+        outgoing.id
+    }
+
+    /// Adds a handler for sockets that have connected: `socket.on(…)` goes here. The one argument is the client's `auth`.
+    ///
+    /// It has run to its first wait before any event of that socket is handled: what it registers until then misses nothing.
+    /// An `auth` that does not fit is only reported, and the socket stays: what must be checked is a [`middleware`](Self::middleware)'s.
+    pub fn on_connection<P: 'static, H>(&self, handler: H) -> ListenerId
+    where
+        H: Handler<P>,
+        H::Output: IntoReply,
+    {
+        self.listen(Listener::new(CONNECTION, handler), |listeners, listener| listeners.connection.push(listener))
+    }
+
+    /// Adds a handler for sockets that are about to leave their rooms because they were disconnected; parameters as for
+    /// [`on_disconnect`](Self::on_disconnect). [`Socket::rooms`] tells the rooms until its first wait.
+    pub fn on_disconnecting<P: 'static, H>(&self, handler: H) -> ListenerId
+    where
+        H: Handler<P>,
+        H::Output: IntoReply,
+    {
+        self.listen(Listener::new(DISCONNECTING, handler), |listeners, listener| listeners.disconnecting.push(listener))
+    }
+
+    /// Adds a handler for sockets that have disconnected; a [`DisconnectReason`](crate::DisconnectReason) parameter tells why,
+    /// and [`DisconnectDetails`](crate::DisconnectDetails) what more is known.
+    pub fn on_disconnect<P: 'static, H>(&self, handler: H) -> ListenerId
+    where
+        H: Handler<P>,
+        H::Output: IntoReply,
+    {
+        self.listen(Listener::new(DISCONNECT, handler), |listeners, listener| listeners.disconnect.push(listener))
+    }
+
+    /// Adds a function that hears what happens to rooms: which come and go, who joins and leaves.
+    ///
+    /// ```no_run
+    /// # use patera::{Io, RoomEvent};
+    /// # let io = Io::new();
+    /// io.on_room_event(|event| match event {
+    ///     RoomEvent::Join { room, socket } => println!("{} is in {room}", socket.id()),
+    ///     RoomEvent::Delete { room } => println!("nobody is in {room} any more"),
+    ///     _ => {}
+    /// });
+    /// ```
+    ///
+    /// It is called in the order in which things happened, behind them, by whoever joins or leaves; by one thread at a time: while
+    /// it is at work, at most 65,536 events of others wait for it, and more are lost and traced.
+    pub fn on_room_event(&self, hook: impl Fn(&RoomEvent) + Send + Sync + 'static) -> ListenerId {
+        let listener = RoomListener { id: ListenerId::next(), hook: Arc::new(hook) };
+        self.inner.change(|hooks| hooks.listeners.rooms.push(listener.clone()));
+        self.inner.rooms.events.watch();
+        listener.id
+    }
+
+    /// Removes what was registered under this id, whatever it listens to; false if it was not there. Calls under way go on.
+    pub fn off(&self, id: ListenerId) -> bool {
+        self.unlisten(|listeners| listeners.off(id))
+    }
+
+    /// Removes all handlers of one event; false if there were none.
+    pub fn off_event(&self, event: &str) -> bool {
+        self.unlisten(|listeners| listeners.off_event(event))
+    }
+
+    /// Removes all handlers of [`on`](Self::on) and [`once`](Self::once).
+    pub fn off_all(&self) {
+        self.unlisten(Listeners::off_all);
+    }
+
+    /// Removes all handlers of [`on_any`](Self::on_any).
+    pub fn off_any(&self) {
+        self.unlisten(Listeners::off_any);
+    }
+
+    /// Removes all functions of [`on_any_outgoing`](Self::on_any_outgoing).
+    pub fn off_any_outgoing(&self) {
+        self.unlisten(Listeners::off_any_outgoing);
+    }
+
+    fn listen(&self, listener: Listener, add: impl Fn(&mut Listeners, Listener)) -> ListenerId {
+        self.inner.change(|hooks| add(&mut hooks.listeners, listener.clone()));
+        listener.id
+    }
+
+    fn unlisten(&self, take: impl Fn(&mut Listeners) -> Removed) -> bool {
+        let mut any = false;
+        self.inner.change(|hooks| any = !take(&mut hooks.listeners).is_empty());
+        any
+    }
+}
+
+/// Handlers of one socket's events. They are kept until it is disconnected and its disconnect handlers have ended.
+impl Socket {
+    /// Adds a handler for an event of this socket. Several may be registered for one event; they start in that order.
+    pub fn on<P: 'static, H>(&self, event: &str, handler: H) -> ListenerId
+    where
+        H: Handler<P>,
+        H::Output: IntoReply,
+    {
+        self.0.listen(listens::EVENTS, Listener::new(event, handler), |all, listener| all.on(event, listener))
+    }
+
+    /// As [`on`](Self::on), for the next event of this name alone.
+    pub fn once<P: 'static, H>(&self, event: &str, handler: H) -> ListenerId
+    where
+        H: Handler<P>,
+        H::Output: IntoReply,
+    {
+        self.0.listen(listens::EVENTS, Listener::once(event, handler), |all, listener| all.on(event, listener))
+    }
+
+    /// Adds a handler for every event of this socket: see [`Namespace::on_any`], whose handlers come first.
+    pub fn on_any<P: 'static, H>(&self, handler: H) -> ListenerId
+    where
+        H: Handler<P>,
+        H::Output: IntoReply,
+    {
+        self.0.listen(listens::ANY, Listener::new(ANY, handler), |all, listener| all.any.push(listener))
+    }
+
+    /// As [`on_any`](Self::on_any), in front of those that are there.
+    pub fn prepend_any<P: 'static, H>(&self, handler: H) -> ListenerId
+    where
+        H: Handler<P>,
+        H::Output: IntoReply,
+    {
+        self.0.listen(listens::ANY, Listener::new(ANY, handler), |all, listener| all.any.insert(0, listener))
+    }
+
+    /// Adds a function that hears of every event sent to this socket: see [`Namespace::on_any_outgoing`], whose come first.
+    pub fn on_any_outgoing(&self, hook: impl Fn(&Socket, &str, &[Value]) + Send + Sync + 'static) -> ListenerId {
+        self.0.listen_outgoing(Outgoing::new(hook), |all, outgoing| all.push(outgoing))
+    }
+
+    /// As [`on_any_outgoing`](Self::on_any_outgoing), in front of those that are there.
+    pub fn prepend_any_outgoing(&self, hook: impl Fn(&Socket, &str, &[Value]) + Send + Sync + 'static) -> ListenerId {
+        self.0.listen_outgoing(Outgoing::new(hook), |all, outgoing| all.insert(0, outgoing))
+    }
+
+    /// Adds a handler for the time when it is about to leave its rooms, because it was disconnected: until the handler's first
+    /// wait [`rooms`](Self::rooms) tells them.
+    pub fn on_disconnecting<P: 'static, H>(&self, handler: H) -> ListenerId
+    where
+        H: Handler<P>,
+        H::Output: IntoReply,
+    {
+        self.0.listen(listens::NOTHING, Listener::new(DISCONNECTING, handler), |all, new| all.disconnecting.push(new))
+    }
+
+    /// Adds a handler for the end of this socket; a [`DisconnectReason`](crate::DisconnectReason) parameter tells why, and
+    /// [`DisconnectDetails`](crate::DisconnectDetails) what more is known. The socket has left its rooms by then.
+    pub fn on_disconnect<P: 'static, H>(&self, handler: H) -> ListenerId
+    where
+        H: Handler<P>,
+        H::Output: IntoReply,
+    {
+        self.0.listen(listens::NOTHING, Listener::new(DISCONNECT, handler), |all, new| all.disconnect.push(new))
+    }
+
+    /// Removes what was registered on this socket under this id; false if it was not there. Calls under way go on.
+    pub fn off(&self, id: ListenerId) -> bool {
+        self.0.unlisten(|listeners| listeners.off(id))
+    }
+
+    /// Removes all handlers that this socket has for one event; false if there were none.
+    pub fn off_event(&self, event: &str) -> bool {
+        self.0.unlisten(|listeners| listeners.off_event(event))
+    }
+
+    /// Removes all handlers of [`on`](Self::on) and [`once`](Self::once).
+    pub fn off_all(&self) {
+        self.0.unlisten(Listeners::off_all);
+    }
+
+    /// Removes all handlers of [`on_any`](Self::on_any).
+    pub fn off_any(&self) {
+        self.0.unlisten(Listeners::off_any);
+    }
+
+    /// Removes all functions of [`on_any_outgoing`](Self::on_any_outgoing).
+    pub fn off_any_outgoing(&self) {
+        self.0.unlisten(Listeners::off_any_outgoing);
+    }
+}

@@ -1,11 +1,13 @@
 // Builds everything: the scripts that the server serves (crates/patera/client-dist), and the package (dist).
 //
-//   node build.mjs          builds all, and fails if socket.io.min.js is larger than its limit
-//   node build.mjs --check  builds the served scripts and compares them with the committed ones, byte for byte
+//   node build.mjs            builds both, and fails if socket.io.min.js is larger than its limit
+//   node build.mjs --check    builds the served scripts and compares them with the committed ones, byte for byte
+//   node build.mjs --package  builds the package alone, without its types
+//   node build.mjs --tests    builds the tests, into .build
 
 import { build } from "esbuild";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -24,6 +26,16 @@ const notice = `/*! Patera's Socket.IO client ${version} | MIT OR Apache-2.0 */`
 const umd = {
   banner: "(function(umd){",
   footer: `\ntypeof module=="object"&&module.exports?module.exports=umd.io:typeof define=="function"&&define.amd?define(function(){return umd.io}):(typeof globalThis=="object"?globalThis:self).io=umd.io})({});`,
+};
+
+/** Has a build speak msgpack: its parser takes the place of the one for JSON. */
+const msgpack = {
+  name: "msgpack",
+  setup(build) {
+    build.onResolve({ filter: /^\.\/parser\.js$/ }, ({ importer }) =>
+      importer.endsWith("manager.ts") ? { path: join(home, "src/msgpack/parser.ts") } : undefined,
+    );
+  },
 };
 
 async function bundle(entry, options) {
@@ -70,31 +82,65 @@ function files(name, { code, map }) {
   };
 }
 
-/** The files that a server serves, by their names. */
+/** The eight files that a server serves, by their names. */
 async function buildServed() {
   const script = { format: "iife", banner: { js: umd.banner }, footer: { js: umd.footer } };
   const plain = await bundle("global.ts", { ...script, banner: { js: `${notice}\n${umd.banner}` } });
-  const [forScript, forModule] = await Promise.all([bundle("global.ts", script), bundle("index.ts", { format: "esm" })]);
+  const [forScript, forModule, withMsgpack] = await Promise.all([
+    bundle("global.ts", script),
+    bundle("index.ts", { format: "esm" }),
+    bundle("global.ts", { ...script, plugins: [msgpack] }),
+  ]);
   return {
     ...files("socket.io.js", plain),
     ...files("socket.io.min.js", await shrink(forScript, false)),
     ...files("socket.io.esm.min.js", await shrink(forModule, true)),
+    ...files("socket.io.msgpack.min.js", await shrink(withMsgpack, false)),
   };
 }
 
-/** The package: for bundlers, as module and as CommonJS, and the types. */
+/** The package: for bundlers and for Node, as module and as CommonJS. */
 async function buildPackage() {
   const dist = join(home, "dist");
-  rmSync(dist, { recursive: true, force: true });
+  mkdirSync(dist, { recursive: true });
   const write = async (name, entry, options) => {
     const { code, map } = await bundle(entry, options);
-    mkdirSync(dist, { recursive: true });
     for (const [file, text] of Object.entries(files(name, { code, map }))) writeFileSync(join(dist, file), text);
   };
+  const node = { platform: "node", target: "node20" };
   await write("browser.mjs", "index.ts", { format: "esm" });
   await write("browser.cjs", "index.ts", { format: "cjs" });
-  const tsc = join(home, "node_modules/.bin/tsc");
-  execFileSync(tsc, ["-p", "tsconfig.types.json"], { cwd: home, stdio: "inherit" });
+  await write("node.mjs", "node.ts", { format: "esm", ...node });
+  await write("node.cjs", "node.ts", { format: "cjs", ...node });
+  await write("msgpack.mjs", "msgpack/parser.ts", { format: "esm" });
+  await write("msgpack.cjs", "msgpack/parser.ts", { format: "cjs" });
+}
+
+function buildTypes() {
+  rmSync(join(home, "dist/types"), { recursive: true, force: true });
+  execFileSync(join(home, "node_modules/.bin/tsc"), ["-p", "tsconfig.types.json"], { cwd: home, stdio: "inherit" });
+  // The same for CommonJS: what they are follows from the package.json above them.
+  const forCommonJs = join(home, "dist/types-cjs");
+  rmSync(forCommonJs, { recursive: true, force: true });
+  cpSync(join(home, "dist/types"), forCommonJs, { recursive: true });
+  writeFileSync(join(forCommonJs, "package.json"), '{"type":"commonjs"}\n');
+}
+
+/** Each test with the sources that it tests. */
+async function buildTests() {
+  rmSync(join(home, ".build"), { recursive: true, force: true });
+  await build({
+    absWorkingDir: home,
+    entryPoints: readdirSync(join(home, "test")).filter((name) => name.endsWith(".test.ts")).map((name) => `test/${name}`),
+    bundle: true,
+    platform: "node",
+    target: "node20",
+    format: "esm",
+    packages: "external",
+    sourcemap: "inline",
+    outdir: ".build",
+    outExtension: { ".js": ".mjs" },
+  });
 }
 
 function printSizes(built) {
@@ -106,13 +152,22 @@ function printSizes(built) {
   }
 }
 
-const built = await buildServed();
-printSizes(built);
-if (process.argv.includes("--check")) {
+function check(built) {
   const differs = Object.keys(built).filter((name) => readFileSync(join(served, name), "utf8") !== built[name]);
   if (differs.length > 0) throw new Error(`not built from these sources: ${differs.join(", ")}; run \`npm run build\``);
-} else {
-  mkdirSync(served, { recursive: true });
-  for (const [name, text] of Object.entries(built)) writeFileSync(join(served, name), text);
-  await buildPackage();
+}
+
+const [mode] = process.argv.slice(2);
+if (mode === "--package") await buildPackage();
+else if (mode === "--tests") await buildTests();
+else {
+  const built = await buildServed();
+  printSizes(built);
+  if (mode === "--check") check(built);
+  else {
+    mkdirSync(served, { recursive: true });
+    for (const [name, text] of Object.entries(built)) writeFileSync(join(served, name), text);
+    await buildPackage();
+    buildTypes();
+  }
 }

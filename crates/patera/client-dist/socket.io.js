@@ -37,14 +37,16 @@
 
   // src/engineio/packet.ts
   var types = ["open", "close", "ping", "pong", "message", "upgrade", "noop"];
+  var fault = { type: "error", data: "parser error" };
   function encodeText({ type, data = "" }, version) {
     if (typeof data === "string") return types.indexOf(type) + data;
     return (version < 4 ? "b4" : "b") + toBase64(data);
   }
   function decodeText(text, version) {
-    if (text[0] === "b") return decodeBase64(text.slice(version < 4 ? 2 : 1));
+    const prefix = version < 4 ? "b4" : "b";
+    if (text.startsWith(prefix)) return decodeBase64(text.slice(prefix.length));
     const type = types[text.charCodeAt(0) - 48];
-    if (!type) return { type: "error", data: "parser error" };
+    if (!type) return fault;
     return text.length > 1 ? { type, data: text.slice(1) } : { type };
   }
   function encodeBytes(data, version) {
@@ -55,7 +57,8 @@
     return frame;
   }
   function decodeBytes(data, version) {
-    return { type: "message", data: version < 4 ? data.slice(1) : data };
+    if (version > 3) return { type: "message", data };
+    return new Uint8Array(data)[0] === 4 ? { type: "message", data: data.slice(1) } : fault;
   }
   function viewOf(data) {
     return ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : new Uint8Array(data);
@@ -73,9 +76,10 @@
   }
   function decodeBase64(text) {
     try {
-      return { type: "message", data: Uint8Array.from(atob(text), (char) => char.charCodeAt(0)).buffer };
+      const bytes = atob(text);
+      return btoa(bytes) === text ? { type: "message", data: Uint8Array.from(bytes, (char) => char.charCodeAt(0)).buffer } : fault;
     } catch {
-      return { type: "error", data: "parser error" };
+      return fault;
     }
   }
 
@@ -99,15 +103,16 @@
   }
   function splitByLength(text) {
     const texts = [];
-    const length = /(\d{1,9}):/y;
-    for (let at = 0; at < text.length; ) {
+    const length = /(0|[1-9]\d{0,8}):/y;
+    let at = 0;
+    do {
       length.lastIndex = at;
       const digits = length.exec(text)?.[1];
       const from = length.lastIndex;
       at = from + Number(digits);
       if (!(at <= text.length)) return [...texts, ""];
       texts.push(text.slice(from, at));
-    }
+    } while (at < text.length);
     return texts;
   }
 
@@ -537,7 +542,7 @@
       const query = { ...opts.query, EIO: opts.eio, transport: name };
       if (opts.eio < 4 && name === "polling") query.b64 = 1;
       if (this.id) query.sid = this.id;
-      return new this._transports[name]({ ...opts, ...own, query, eio: opts.eio });
+      return new this._transports[name]({ ...opts, ...own, query, eio: opts.eio, socket: this });
     }
     _use(transport) {
       this.transport?.off();
@@ -764,7 +769,7 @@
     if (attachments.length === 0) return JSON.parse(text);
     return JSON.parse(text, (_, value) => {
       if (value?._placeholder !== true) return value;
-      if (!(value.num in attachments)) throw new Error("illegal attachments");
+      if (typeof value.num !== "number" || !(value.num in attachments)) throw new Error("illegal attachments");
       return attachments[value.num];
     });
   }
@@ -783,7 +788,7 @@
 
   // src/socketio/connection.ts
   var attachmentsMax = 10;
-  var pattern2 = /^([0-6])(?:(\d+)-)?(\/[^,]*)?,?(\d+)?([^]*)$/;
+  var pattern2 = /^([0-6])(?:([1-9]\d*)-)?(?:(\/[^,]*),?)?(0|[1-9]\d*)?(?!\s)([^]*)$/;
   var Decoder = class extends Emitter {
     add(chunk) {
       if (typeof chunk === "string") {
@@ -803,8 +808,11 @@
       if (type === void 0) throw new Error(`unknown packet type ${text[0]}`);
       const packet = { type: Number(type), nsp };
       if (id !== void 0) packet.id = Number(id);
+      const isAck = packet.type === 3 /* ACK */ || packet.type === 6 /* BINARY_ACK */;
+      const mayHaveId = isAck || packet.type === 2 /* EVENT */ || packet.type === 5 /* BINARY_EVENT */;
+      if (id === void 0 ? isAck : !mayHaveId || !Number.isSafeInteger(packet.id)) throw new Error("illegal id");
       const isBinary2 = packet.type === 5 /* BINARY_EVENT */ || packet.type === 6 /* BINARY_ACK */;
-      if (isBinary2 !== (count !== void 0) || count === "0") throw new Error("Illegal attachments");
+      if (isBinary2 !== (count !== void 0)) throw new Error("Illegal attachments");
       if (isBinary2) packet.attachments = Number(count);
       if (packet.attachments > attachmentsMax) throw new Error("too many attachments");
       this._finish({ packet, json, attachments: [] });
@@ -886,7 +894,7 @@
       this._flags = {};
       this._any = [];
       this._anyOutgoing = [];
-      this.auth = _opts.auth ?? {};
+      if (_opts.auth) this.auth = _opts.auth;
       if (_opts.retries) {
         this._queue = new RetryQueue(_opts.retries, (args, flags) => {
           if (this.connected) this._emit(args, flags);
@@ -1034,11 +1042,11 @@
     _onOpen() {
       const { auth, io: io2 } = this;
       const join = (data) => {
-        const query = new URLSearchParams(data).toString();
         if (io2.engine.opts.eio > 3) {
-          const recovery = this._pid && { pid: this._pid, offset: this._lastOffset };
-          this._packet({ type: 0 /* CONNECT */, data: { ...recovery, ...data } });
+          if (this._pid) data = { pid: this._pid, offset: this._lastOffset, ...data };
+          this._packet({ type: 0 /* CONNECT */, data });
         } else if (this.nsp !== "/") {
+          const query = new URLSearchParams(data).toString();
           io2._packet({ type: 0 /* CONNECT */, nsp: query ? `${this.nsp}?${query}` : this.nsp });
         }
       };
@@ -1061,7 +1069,7 @@
           return this._onClose("io server disconnect");
         case 4 /* CONNECT_ERROR */: {
           this._destroy();
-          const error = new Error(data?.message ?? String(data));
+          const error = new Error(data?.message ?? (typeof data === "string" ? data : "refused"));
           error.data = typeof data?.message === "string" ? data.data : data;
           this._refused(error);
         }

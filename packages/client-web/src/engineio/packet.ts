@@ -18,6 +18,8 @@ export interface Packet {
   options?: { compress?: boolean };
 }
 
+const fault: Packet = { type: "error", data: "parser error" };
+
 /** `message` with text → `4hello`; bytes → `bAQID` (revision 3: `b4AQID`). */
 export function encodeText({ type, data = "" }: Packet, version: Version): string {
   if (typeof data === "string") return types.indexOf(type as any) + data;
@@ -26,9 +28,10 @@ export function encodeText({ type, data = "" }: Packet, version: Version): strin
 
 /** The inverse; text that is no packet is one of the type `error`. */
 export function decodeText(text: string, version: Version): Packet {
-  if (text[0] === "b") return decodeBase64(text.slice(version < 4 ? 2 : 1));
+  const prefix = version < 4 ? "b4" : "b";
+  if (text.startsWith(prefix)) return decodeBase64(text.slice(prefix.length));
   const type = types[text.charCodeAt(0) - 48];
-  if (!type) return { type: "error", data: "parser error" };
+  if (!type) return fault;
   return text.length > 1 ? { type, data: text.slice(1) } : { type };
 }
 
@@ -42,7 +45,8 @@ export function encodeBytes(data: ArrayBuffer | ArrayBufferView, version: Versio
 }
 
 export function decodeBytes(data: ArrayBuffer, version: Version): Packet {
-  return { type: "message", data: version < 4 ? data.slice(1) : data };
+  if (version > 3) return { type: "message", data };
+  return new Uint8Array(data)[0] === 4 ? { type: "message", data: data.slice(1) } : fault;
 }
 
 /** The bytes themselves, without a copy. A `Blob` has been read before: see Transport.send. */
@@ -67,8 +71,10 @@ function toBase64(data: ArrayBuffer | ArrayBufferView): string {
 
 function decodeBase64(text: string): Packet {
   try {
-    return { type: "message", data: Uint8Array.from(atob(text), (char) => char.charCodeAt(0)).buffer };
+    const bytes = atob(text);
+    // It overlooks a lot: what it would not write so itself is a fault.
+    return btoa(bytes) === text ? { type: "message", data: Uint8Array.from(bytes, (char) => char.charCodeAt(0)).buffer } : fault;
   } catch {
-    return { type: "error", data: "parser error" };
+    return fault;
   }
 }

@@ -30,14 +30,15 @@ export function isVersion3(text: string): boolean {
 /** A length that is none, or too long for what follows, gives an empty text, which is no packet. */
 function splitByLength(text: string): string[] {
   const texts = [];
-  const length = /(\d{1,9}):/y;
-  for (let at = 0; at < text.length; ) {
+  const length = /(0|[1-9]\d{0,8}):/y;
+  let at = 0;
+  do {
     length.lastIndex = at;
     const digits = length.exec(text)?.[1];
     const from = length.lastIndex;
     at = from + Number(digits);
     if (!(at <= text.length)) return [...texts, ""];
     texts.push(text.slice(from, at));
-  }
+  } while (at < text.length);
   return texts;
 }

@@ -105,7 +105,7 @@ export class Engine extends Emitter<{}, {}, EngineEvents> {
     // In revision 3 bytes would make a polling body binary; as base64 it is text for both.
     if (opts.eio < 4 && name === "polling") query.b64 = 1;
     if (this.id) query.sid = this.id;
-    return new this._transports[name]!({ ...opts, ...own, query, eio: opts.eio } as TransportOptions);
+    return new this._transports[name]!({ ...opts, ...own, query, eio: opts.eio, socket: this } as TransportOptions);
   }
 
   private _use(transport: Transport): void {

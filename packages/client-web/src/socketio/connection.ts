@@ -8,7 +8,7 @@ import { fromJson } from "./placeholder.js";
 const attachmentsMax = 10;
 
 /** `type [attachments -] [/namespace ,] [id] [JSON]`; without a comma the namespace is all the rest. */
-const pattern = /^([0-6])(?:(\d+)-)?(\/[^,]*)?,?(\d+)?([^]*)$/;
+const pattern = /^([0-6])(?:([1-9]\d*)-)?(?:(\/[^,]*),?)?(0|[1-9]\d*)?(?!\s)([^]*)$/;
 
 /** Decodes packets and raises `decoded` for each. `add` throws at what is none; then the connection is to be closed. */
 export class Decoder extends Emitter<{}, {}, { decoded: (packet: Packet) => void }> {
@@ -35,8 +35,11 @@ export class Decoder extends Emitter<{}, {}, { decoded: (packet: Packet) => void
     if (type === undefined) throw new Error(`unknown packet type ${text[0]}`);
     const packet: Packet = { type: Number(type), nsp };
     if (id !== undefined) packet.id = Number(id);
+    const isAck = packet.type === PacketType.ACK || packet.type === PacketType.BINARY_ACK;
+    const mayHaveId = isAck || packet.type === PacketType.EVENT || packet.type === PacketType.BINARY_EVENT;
+    if (id === undefined ? isAck : !mayHaveId || !Number.isSafeInteger(packet.id)) throw new Error("illegal id");
     const isBinary = packet.type === PacketType.BINARY_EVENT || packet.type === PacketType.BINARY_ACK;
-    if (isBinary !== (count !== undefined) || count === "0") throw new Error("Illegal attachments");
+    if (isBinary !== (count !== undefined)) throw new Error("Illegal attachments");
     if (isBinary) packet.attachments = Number(count);
     if (packet.attachments! > attachmentsMax) throw new Error("too many attachments");
     this._finish({ packet, json, attachments: [] });

@@ -22,7 +22,7 @@ export function fromJson(text: string, attachments: readonly unknown[]): unknown
   if (attachments.length === 0) return JSON.parse(text);
   return JSON.parse(text, (_, value) => {
     if (value?._placeholder !== true) return value;
-    if (!(value.num in attachments)) throw new Error("illegal attachments");
+    if (typeof value.num !== "number" || !(value.num in attachments)) throw new Error("illegal attachments");
     return attachments[value.num];
   });
 }

@@ -78,7 +78,7 @@ export class Socket<ListenEvents extends EventsMap = DefaultEventsMap, EmitEvent
   connected = false;
   /** Whether the last connection went on where the one before had ended: same id and rooms, and nothing missed. */
   recovered = false;
-  auth: Auth;
+  auth!: Auth;
   /** Events that came before the namespace was joined. */
   receiveBuffer: Array<ReadonlyArray<any>> = [];
   /** Packets that wait for the connection. */
@@ -99,7 +99,7 @@ export class Socket<ListenEvents extends EventsMap = DefaultEventsMap, EmitEvent
     private readonly _opts: Partial<SocketOptions> = {},
   ) {
     super();
-    this.auth = _opts.auth ?? {};
+    if (_opts.auth) this.auth = _opts.auth;
     if (_opts.retries) {
       this._queue = new RetryQueue(_opts.retries, (args, flags) => {
         if (this.connected) this._emit(args, flags);
@@ -269,13 +269,13 @@ export class Socket<ListenEvents extends EventsMap = DefaultEventsMap, EmitEvent
   /** Asks to be let in. */
   private _onOpen(): void {
     const { auth, io } = this;
-    const join = (data: object) => {
-      const query = new URLSearchParams(data as Record<string, string>).toString();
+    const join = (data?: object) => {
       if (io.engine.opts.eio > 3) {
-        const recovery = this._pid && { pid: this._pid, offset: this._lastOffset };
-        this._packet({ type: PacketType.CONNECT, data: { ...recovery, ...data } });
+        if (this._pid) data = { pid: this._pid, offset: this._lastOffset, ...data };
+        this._packet({ type: PacketType.CONNECT, data });
       } else if (this.nsp !== "/") {
         // Revision 4 has no payload here, but a query; and it lets everybody into `/` unasked.
+        const query = new URLSearchParams(data as Record<string, string>).toString();
         io._packet({ type: PacketType.CONNECT, nsp: query ? `${this.nsp}?${query}` : this.nsp });
       }
     };
@@ -300,7 +300,7 @@ export class Socket<ListenEvents extends EventsMap = DefaultEventsMap, EmitEvent
         return this._onClose("io server disconnect");
       case PacketType.CONNECT_ERROR: {
         this._destroy();
-        const error: ExtendedError = new Error(data?.message ?? String(data));
+        const error: ExtendedError = new Error(data?.message ?? (typeof data === "string" ? data : "refused"));
         error.data = typeof data?.message === "string" ? data.data : data;
         this._refused(error);
       }

@@ -35,7 +35,6 @@ function switched(name, option, value) {
 
 const { extraHeaders, allowEio3 = isOn("ALLOW_EIO3"), ...options } = camelKeys(JSON.parse(process.env.OPTIONS ?? "{}"));
 const io = new Server(http, {
-  serveClient: false,
   allowEIO3: allowEio3,
   ...switched("PER_MESSAGE_DEFLATE", "perMessageDeflate", { threshold: 1024 }),
   ...switched("HTTP_COMPRESSION", "httpCompression", { threshold: 1024 }),

@@ -19,6 +19,7 @@ pub(crate) struct Options {
     allow_eio3: Option<bool>,
     allow_upgrades: Option<bool>,
     path: Option<String>,
+    serve_client: Option<bool>,
     cors: Option<CorsOptions>,
     cookie: Option<CookieOptions>,
     origins: Option<Vec<String>>,
@@ -67,6 +68,7 @@ impl Options {
         set(&mut config.allow_eio3, self.allow_eio3);
         set(&mut config.allow_upgrades, self.allow_upgrades);
         set(&mut config.path, self.path);
+        set(&mut config.serve_client, self.serve_client);
         if let Some(names) = self.transports {
             config.transports = names.iter().map(|name| transport(name)).collect::<Result<_>>()?;
         }

@@ -46,6 +46,12 @@ pub struct Config {
     pub path: String,
     /// Whether `path` needs a `/` behind it. Default true; off, `/socket.io?EIO=4…` is served too.
     pub add_trailing_slash: bool,
+    /// Whether the browser client is served below `path`: `/socket.io/socket.io.js`, for `<script src>`, with `socket.io.min.js`,
+    /// `socket.io.esm.min.js`, `socket.io.msgpack.min.js`, and the source maps. Default true; without the cargo feature
+    /// `serve-client`, which is on by default, the files are not even in the program. An [`engine`](crate::engine) serves none.
+    #[cfg(feature = "serve-client")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "serve-client")))]
+    pub serve_client: bool,
     /// Transports a client may open a session with. Default both; another one is refused with code 0, "Transport unknown".
     pub transports: Vec<Transport>,
     /// Whether clients of Socket.IO 1 and 2 may connect, which speak Engine.IO 3: socket.io's `allowEIO3`. Default false; a request
@@ -140,6 +146,8 @@ impl Default for Config {
         Config {
             path: "/socket.io".to_owned(),
             add_trailing_slash: true,
+            #[cfg(feature = "serve-client")]
+            serve_client: true,
             transports: vec![Transport::Polling, Transport::WebSocket],
             allow_eio3: false,
             allow_upgrades: true,

@@ -70,6 +70,11 @@ impl Engine {
 
     /// A server with these options; those of Socket.IO are not used.
     pub fn with_config(config: Config) -> Self {
+        let config = Config {
+            #[cfg(feature = "serve-client")]
+            serve_client: false,
+            ..config
+        };
         let paths = Paths::new(&config);
         Engine(Arc::new(EngineInner { core: Arc::new(Core::new(config)), paths, handler: RwLock::default() }))
     }

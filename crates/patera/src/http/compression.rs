@@ -80,7 +80,7 @@ impl HttpCompression {
         &[Encoding::Gzip, Encoding::Deflate]
     }
 
-    async fn compress(&self, encoding: Encoding, body: &[u8]) -> io::Result<Vec<u8>> {
+    pub(super) async fn compress(&self, encoding: Encoding, body: &[u8]) -> io::Result<Vec<u8>> {
         let level = self.level.min(9);
         let room = Vec::with_capacity(body.len() / 4);
         match encoding {

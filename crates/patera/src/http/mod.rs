@@ -2,6 +2,8 @@
 
 mod accept;
 mod body;
+#[cfg(feature = "serve-client")]
+mod client;
 mod compression;
 mod cookie;
 mod cors;

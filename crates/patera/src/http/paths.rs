@@ -18,6 +18,12 @@ impl Paths {
     pub(crate) fn matches(&self, path: &str) -> bool {
         path.starts_with(&self.prefix) || (self.bare_too && path == self.bare)
     }
+
+    /// What stands behind `path` and its `/`.
+    #[cfg(feature = "serve-client")]
+    pub(crate) fn below<'a>(&self, path: &'a str) -> Option<&'a str> {
+        path.strip_prefix(&self.prefix)
+    }
 }
 
 #[cfg(test)]

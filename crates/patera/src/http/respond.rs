@@ -9,6 +9,8 @@ use http::request::Parts;
 use http::{Method, Request, Response};
 use patera_protocol::engineio::{Query, RequestError, Transport};
 
+#[cfg(feature = "serve-client")]
+use super::client;
 use super::paths::Paths;
 use super::refusal::Refusal;
 use super::{polling, websocket};
@@ -90,6 +92,12 @@ where
     if host.is_native(parts.uri.path()) {
         check_origin(host.core(), &parts)?;
         return websocket::open_native(host, parts).await;
+    }
+    #[cfg(feature = "serve-client")]
+    if host.core().config.serve_client
+        && let Some(file) = client::find(host.paths(), &parts)
+    {
+        return Ok(file.respond(&parts.headers).await);
     }
     let uri = parts.uri.clone();
     let query = Query::parse(uri.query().unwrap_or_default())?;

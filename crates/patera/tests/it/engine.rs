@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::support::{Client, http};
 
-async fn serve(engine: &Engine) -> std::net::SocketAddr {
+pub(crate) async fn serve(engine: &Engine) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let engine = engine.clone();

@@ -3,6 +3,8 @@
 
 mod allocations;
 mod bounds;
+#[cfg(feature = "serve-client")]
+mod client;
 mod closing;
 mod compression;
 mod connecting;

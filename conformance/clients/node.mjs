@@ -6,6 +6,7 @@ import io2 from "socket.io-client-2";
 import { io as io3 } from "socket.io-client-3";
 import { io as io4 } from "socket.io-client-4";
 import { WebSocket } from "ws";
+import { io as ioWeb } from "../../packages/client-web/dist/node.mjs";
 import { Agent } from "./agent.mjs";
 import { LegacyAgent } from "./legacy.mjs";
 import { NativeAgent } from "./native.mjs";
@@ -41,6 +42,12 @@ export const node4 = {
   ...node3,
   name: "socket.io-client 4.8.4",
   start: async () => ({ run: agentOf(new Agent(io4)), stop: async () => {} }),
+};
+
+export const nodeWeb = {
+  ...node3,
+  name: "Patera's client",
+  start: async () => ({ run: agentOf(new Agent(ioWeb)), stop: async () => {} }),
 };
 
 /** What the generations before 3.0 cannot do, and why. */

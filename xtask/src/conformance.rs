@@ -5,6 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::Args;
 
 use crate::{
+    client,
     command::{Failure, Outcome, Program},
     setup,
     workspace::{self, Workspace},
@@ -29,6 +30,7 @@ pub(crate) fn run_command(options: &Options) -> Outcome {
     let workspace = Workspace::load()?;
     let mut program = runner();
     if options.server == "node" {
+        client::build_package()?;
         program = program.args(["--server", "node"]);
     } else {
         build(&workspace)?;
@@ -40,7 +42,7 @@ pub(crate) fn run_command(options: &Options) -> Outcome {
     program.args(&options.files).run()
 }
 
-/// Builds the server under test, the binary whose demo page is tested, and the examples.
+/// Builds the server under test, the binary whose demo page is tested, the examples, and our own client for Node.
 pub(crate) fn build(workspace: &Workspace) -> Outcome {
     let mut arguments = vec!["build", "--all-features"];
     for package in ["conformance-server", "patera-cli", "examples"] {
@@ -48,7 +50,8 @@ pub(crate) fn build(workspace: &Workspace) -> Outcome {
             arguments.extend(["--package", package]);
         }
     }
-    Program::cargo().args(arguments).run()
+    Program::cargo().args(arguments).run()?;
+    client::build_package()
 }
 
 /// Runs all of them against our server and gives the line of totals, `N passed, N failed`.

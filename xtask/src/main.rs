@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod client;
 mod command;
 mod conformance;
 mod graph;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    client,
     command::{Failure, Outcome, Program},
     workspace,
 };
@@ -18,6 +19,7 @@ pub(crate) fn run() -> Outcome {
     rust_tools()?;
     debian_packages()?;
     npm_packages(&workspace::conformance())?;
+    npm_packages(&client::folder())?;
     python_environment(".venv", "requirements.txt")?;
     python_environment(".venv-4", "requirements-4.txt")
 }
@@ -154,7 +156,7 @@ mod tests {
 
     #[test]
     fn lock_files_hold_no_registry_address() {
-        for folder in [workspace::conformance(), workspace::root().join("bench/servers/node")] {
+        for folder in [workspace::conformance(), client::folder(), workspace::root().join("bench/servers/node")] {
             let lock = fs::read_to_string(folder.join("package-lock.json")).expect("it is committed");
             assert!(!lock.contains("\"resolved\""), "make it with `npm install --omit-lockfile-registry-resolved`");
         }

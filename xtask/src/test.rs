@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 
 use crate::{
+    client,
     command::{Outcome, Program},
     conformance, hostile, instructions, setup,
     workspace::Workspace,
@@ -35,6 +36,8 @@ enum Part {
     Tests,
     /// The hot paths take no more instructions than their budget.
     Instructions,
+    /// The browser client: its types, its tests, and that the server's crate holds what is built from its sources.
+    Client,
     /// Every program and example builds.
     Examples,
     /// The hostile inputs of the set `base`: the server survives each of them.
@@ -83,6 +86,7 @@ fn run_part(part: Part) -> Outcome<Option<String>> {
         Part::Edges => cargo(&["test", "--quiet", "--package", "xtask", "graph::"]).run()?,
         Part::Tests => cargo(&["test", "--workspace", "--all-features"]).run()?,
         Part::Instructions => instructions::run_command(&instructions::Options { update: false })?,
+        Part::Client => client::test()?,
         Part::Examples => cargo(&["build", "--workspace", "--all-features", "--bins", "--examples"]).run()?,
         Part::Hostile => hostile::run_all(&Workspace::load()?)?,
         Part::Conformance => return conformance::run_all(&Workspace::load()?).map(Some),

@@ -10,6 +10,7 @@ use crate::namespace::NamespaceInner;
 use crate::outbox::Item;
 use crate::outgoing;
 use crate::prepared::{Flags, Prepared};
+use crate::recovery::Event;
 use crate::rooms::{IntoRooms, Target};
 
 /// Whom to emit to and how, put together step by step: `io.to("lobby").except(socket.id()).volatile().emit("news", 1)`.
@@ -82,7 +83,11 @@ impl Broadcast {
     /// [`EmitError::Encode`]: the event's name is reserved, or the arguments cannot be written as JSON. Nobody gets anything.
     pub fn try_emit(&self, event: &str, args: impl Serialize) -> Result<usize, EmitError> {
         let name = &self.namespace.name;
-        let prepared = Prepared::packet(self.flags, |out| encode::event(out, name, None, event, &args))?;
+        let encode = |out: &mut Vec<u8>| encode::event(out, name, None, event, &args);
+        if let Some(recovery) = self.namespace.recovery() {
+            return Ok(self.push(event, &Event::encode(recovery, self.flags, encode)?));
+        }
+        let prepared = Prepared::packet(self.flags, encode)?;
         let watched = self.namespace.is_outgoing_watched();
         let (mut reached, mut to_tell) = (0, Vec::new());
         self.namespace.rooms.for_each(&self.target, |socket| {
@@ -101,6 +106,24 @@ impl Broadcast {
             outgoing::tell(&self.namespace, &to_tell, event, &prepared);
         }
         Ok(reached)
+    }
+
+    fn push(&self, name: &str, event: &Event) -> usize {
+        let watched = self.namespace.is_outgoing_watched();
+        let (mut reached, mut to_tell) = (0, Vec::new());
+        self.namespace.rooms.for_each(&self.target, |socket| match socket.push_event(event) {
+            Ok(()) => {
+                reached += 1;
+                if watched {
+                    to_tell.push(socket.clone());
+                }
+            }
+            Err(error) => socket.session.core.count_drop(&error),
+        });
+        if watched {
+            outgoing::tell(&self.namespace, &to_tell, name, &event.bare().prepared);
+        }
+        reached
     }
 }
 

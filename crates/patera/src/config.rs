@@ -136,6 +136,10 @@ pub struct Config {
     /// How long [`Io::close`](crate::Io::close) spreads the goodbyes over, so that clients do not all return at once. Default 10 s.
     pub drain: Duration,
 
+    /// Whether a client that lost its connection finds its socket again when it comes back: id, rooms, data, and the events it
+    /// missed; see [`ConnectionStateRecovery`]. Default none. Clients of Socket.IO 1 and 2 and plain WebSockets cannot.
+    pub connection_state_recovery: Option<ConnectionStateRecovery>,
+
     pub(crate) allow_request: Option<AllowRequest>,
     pub(crate) initial_headers: Option<HeadersHook>,
     pub(crate) headers: Option<HeadersHook>,
@@ -180,6 +184,7 @@ impl Default for Config {
             header_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(30),
             drain: Duration::from_secs(10),
+            connection_state_recovery: None,
             allow_request: None,
             initial_headers: None,
             headers: None,
@@ -247,6 +252,59 @@ pub enum OutboxPolicy {
     /// The event or acknowledgement is dropped and counted in [`Stats::dropped_full`](crate::Stats::dropped_full); the session
     /// goes on. A packet without which the client would be out of step (CONNECT, DISCONNECT) still closes it.
     DropNewest,
+}
+
+/// How long, and how much, is kept for clients that may come back: [`Config::connection_state_recovery`].
+///
+/// ```
+/// use patera::{Config, ConnectionStateRecovery, Io, Socket};
+///
+/// let mut config = Config::default();
+/// config.connection_state_recovery = Some(ConnectionStateRecovery::default());
+/// let io = Io::with_config(config);
+/// io.on_connection(async |socket: Socket| {
+///     if !socket.recovered() {
+///         socket.join("news");    // one that was recovered is in its rooms already
+///     }
+/// });
+/// ```
+///
+/// A client is told a private id; each event that is neither volatile nor waits for an acknowledgement ends with one more
+/// argument, an offset. Stock clients of Socket.IO since 4.6 send both when they reconnect. What a client may have missed is kept from the
+/// moment it is emitted until a heartbeat shows that it arrived, and when the connection is lost, until the client is back: every event
+/// exactly once and in order, or `recovered` is false on both sides. At each limit it is the latter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectionStateRecovery {
+    /// How long a client may be away. Default 2 minutes. Then its socket leaves its rooms, and what it kept is dropped.
+    pub max_disconnection_duration: Duration,
+    /// Whether a client that is recovered is let in without asking the middlewares again. Default false: what they check may
+    /// have changed. (socket.io's default is true.)
+    pub skip_middlewares: bool,
+    /// Events kept for one client, connected or not. Default 10,000. At the limit the oldest is dropped: a client that has not got it
+    /// is not recovered.
+    pub packets_max: usize,
+    /// Bytes of the events kept for one client, connected or not. Default 512 KiB. At the limit the oldest are dropped, as above. What
+    /// many get is kept once, but counted for each.
+    pub bytes_max: usize,
+    /// Clients of the whole server that are away. Default 10,000. One more, and the one that has been away longest is given up.
+    pub sessions_max: usize,
+    /// Bytes kept for all clients that are away, counted in the same way. Default 256 MiB. At the limit each client that would
+    /// get one more event is given up.
+    pub away_bytes_max: usize,
+}
+
+impl Default for ConnectionStateRecovery {
+    fn default() -> Self {
+        ConnectionStateRecovery {
+            max_disconnection_duration: Duration::from_secs(2 * 60),
+            skip_middlewares: false,
+            packets_max: 10_000,
+            bytes_max: 512 << 10,
+            sessions_max: 10_000,
+            away_bytes_max: 256 << 20,
+        }
+    }
 }
 
 /// Packets handled in one turn of a session before other sessions run.

@@ -102,11 +102,15 @@ impl Connection {
         #[derive(Serialize)]
         struct Connected<'a> {
             sid: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pid: Option<&'a str>,
         }
         self.connect_until = None;
         self.protocol.accept(socket.0.slot);
         let payload = match scope.shared.dialect.version {
-            Version::V4 => Some(Connected { sid: socket.id() }),
+            Version::V4 => {
+                Some(Connected { sid: socket.id(), pid: socket.0.recoverable().map(|recoverable| recoverable.pid()) })
+            }
             // It knows its id by itself.
             _ => None,
         };
@@ -227,6 +231,16 @@ impl Application for Connection {
         {
             self.acks.insert(ack, self.io.core.config.pending_acks_max);
         }
+    }
+
+    fn handle_ping_sent(&mut self, shared: &Arc<Shared>) {
+        let recoverable = self.sockets.iter().flatten().filter_map(|socket| socket.0.recoverable());
+        recoverable.for_each(|recoverable| recoverable.handle_ping_sent(shared));
+    }
+
+    fn handle_pong(&mut self, shared: &Arc<Shared>) {
+        let recoverable = self.sockets.iter().flatten().filter_map(|socket| socket.0.recoverable());
+        recoverable.for_each(|recoverable| recoverable.handle_pong(shared));
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

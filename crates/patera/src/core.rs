@@ -13,6 +13,7 @@ use crate::details::Details;
 use crate::error::EmitError;
 use crate::handshake::Handshake;
 use crate::outbox::Outbox;
+use crate::recovery::Recovery;
 use crate::registry::Registry;
 use crate::sid::Sid;
 use crate::stats::{Counters, count};
@@ -24,6 +25,7 @@ pub(crate) struct Core {
     pub(crate) registry: Registry,
     pub(crate) counters: Counters,
     pub(crate) connection_errors: ConnectionErrors,
+    pub(crate) recovery: Option<Arc<Recovery>>,
     /// Set by `close`: no session opens any more.
     pub(crate) closing: AtomicBool,
     /// Tells listeners that the server is closed.
@@ -48,6 +50,7 @@ impl Core {
                 attachments_bytes_max: config.max_http_buffer_size,
                 ..config.protocol.clone()
             }),
+            recovery: config.connection_state_recovery.clone().map(Recovery::new),
             config,
             registry: Registry::default(),
             counters: Counters::default(),
@@ -109,6 +112,8 @@ pub(crate) struct EngineDialect {
     pub(crate) version: Version,
     /// The client takes bytes as base64 alone: `b64=1`. Clients of revision 3 say so in the handshake and not again.
     pub(crate) base64: bool,
+    /// The client knows of private ids and offsets, and could come back for its sockets.
+    pub(crate) recovers: bool,
 }
 
 /// How far a session is on its way from polling to WebSocket.

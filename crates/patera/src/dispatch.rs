@@ -22,8 +22,12 @@ use crate::trace::trace;
 /// Asks the middlewares, one after the other. The decision comes as [`Outcome::Connect`], at once if none of them waits.
 pub(crate) fn decide(socket: &Socket, tasks: &mut Tasks, waker: &Waker) -> Option<Outcome> {
     let number = socket.0.number;
-    let middlewares = socket.0.namespace.hooks().middlewares.clone();
-    if middlewares.is_empty() {
+    let mut middlewares = socket.0.namespace.hooks().middlewares.clone();
+    let recovers = socket.0.recoverable().filter(|_| socket.recovered());
+    if recovers.is_some_and(|recoverable| recoverable.recovery().skips_middlewares()) {
+        middlewares.clear();
+    }
+    if middlewares.is_empty() && !recovers.is_some_and(|recoverable| recoverable.has_others()) {
         return Some(Outcome::Connect { number, decision: Ok(()) });
     }
     let asked = socket.clone();
@@ -55,7 +59,11 @@ impl TaskFuture for Deciding {
     }
 }
 
+/// First the handlers of a connection that it takes the socket from learn that they have lost it.
 async fn ask(socket: &Socket, middlewares: Vec<Arc<dyn Middleware>>) -> Result<(), Error> {
+    if let Some(recoverable) = socket.0.recoverable() {
+        recoverable.wait_for_others().await;
+    }
     for middleware in middlewares {
         let auth = socket.0.auth();
         let started = middleware.start(&mut EventContext::new(Call::new(socket, MIDDLEWARE, None), &auth));
@@ -80,8 +88,14 @@ pub(crate) fn connect(
     waker: &Waker,
 ) -> Result<(), DisconnectReason> {
     let namespace = &socket.0.namespace;
-    namespace.rooms.insert(&socket.0);
-    socket.0.connected(connect);
+    if socket.recovered() {
+        // What it missed is gone meanwhile: its client comes back for a new one.
+        socket.0.connected(connect).map_err(|_| DisconnectReason::ForcedServerClose)?;
+        namespace.rooms.replace(&socket.0);
+    } else {
+        namespace.rooms.insert(&socket.0);
+        socket.0.connected(connect).map_err(|_| DisconnectReason::ForcedServerClose)?;
+    }
     count(&socket.0.session.core.counters.sockets, 1);
     trace!(debug, "patera::socket", "connected", namespace = %namespace.name, socket = %socket.0.id);
     let auth = socket.0.auth();
@@ -180,9 +194,7 @@ pub(crate) fn disconnect(
     waker: &Waker,
 ) -> Result<(), DisconnectReason> {
     let was_let_in = socket.0.was_let_in();
-    if !socket.0.set_disconnected() {
-        return Ok(());
-    }
+    let Some(is_kept) = socket.0.set_disconnected(reason) else { return Ok(()) };
     // The last of the disconnect handlers that drops it clears the socket.
     let clear = Arc::new(ClearOnDrop(socket.0.clone()));
     let hooks = socket.0.namespace.hooks();
@@ -202,20 +214,27 @@ pub(crate) fn disconnect(
     if was_let_in {
         result = start_each(&hooks.listeners.disconnecting, &disconnecting, DISCONNECTING);
     }
-    socket.0.namespace.leave(&socket.0);
+    if !is_kept {
+        socket.0.namespace.leave(&socket.0);
+    }
     if !was_let_in {
         return Ok(());
     }
     uncount(&socket.0.session.core.counters.sockets, 1);
     trace!(debug, "patera::socket", "disconnected", namespace = %socket.0.namespace.name, socket = %socket.0.id, reason = %reason);
-    result.and(start_each(&hooks.listeners.disconnect, &disconnect, DISCONNECT))
+    let result = result.and(start_each(&hooks.listeners.disconnect, &disconnect, DISCONNECT));
+    socket.0.told();
+    result
 }
 
 /// Takes a socket out of its namespace without a word to its handlers.
 pub(crate) fn forget(Socket(socket): &Socket) {
     let was_let_in = socket.was_let_in();
-    if socket.set_disconnected() {
-        socket.namespace.leave(socket);
+    if let Some(is_kept) = socket.set_disconnected(DisconnectReason::HandlerPanicked) {
+        if !is_kept {
+            socket.namespace.leave(socket);
+        }
+        socket.told();
         socket.clear();
         if was_let_in {
             uncount(&socket.session.core.counters.sockets, 1);

@@ -194,7 +194,9 @@ impl Io {
     pub fn stats(&self) -> Stats {
         let namespaces = self.inner().namespaces.read();
         let rooms = namespaces.values().map(|namespace| namespace.rooms.room_count() as u64).sum();
-        Stats { rooms, ..self.inner().core.counters.snapshot() }
+        let core = &self.inner().core;
+        let recoverable = core.recovery.as_ref().map_or(0, |recovery| recovery.away_count() as u64);
+        Stats { rooms, recoverable, ..core.counters.snapshot() }
     }
 
     /// Closes the server: handshakes are refused with 503, every client gets what waits for it and a goodbye, handlers finish.
@@ -202,7 +204,7 @@ impl Io {
     /// The goodbyes are spread, so that clients do not all come back at once: [`Config::drain`] for a thousand sessions
     /// or more, proportionally less for fewer. A polling client has as long again to come for its goodbye; handlers that wait are
     /// waited for without limit. Clients get no `41`, with which stock clients would stay away: WebSockets close
-    /// with 1001, polls with a close packet. Beside axum call it within `with_graceful_shutdown`, which does not wait for upgraded connections.
+    /// with 1001, polls with a close packet. What is kept for clients that may come back is dropped at once. Beside axum call it within `with_graceful_shutdown`, which does not wait for upgraded connections.
     ///
     /// # Cancel safety
     /// Dropped, the sessions not told yet stay open; call it again.
@@ -283,6 +285,9 @@ impl Core {
         use crate::outbox::Command;
 
         self.closing.store(true, Ordering::Release);
+        if let Some(recovery) = &self.recovery {
+            recovery.close();
+        }
         let sessions = self.registry.all();
         let gap = self.config.drain / u32::try_from(sessions.len().max(1000)).unwrap_or(u32::MAX);
         let started = tokio::time::Instant::now();

@@ -55,6 +55,7 @@ mod native;
 mod outbox;
 mod outgoing;
 mod prepared;
+mod recovery;
 mod registry;
 mod room_events;
 mod rooms;
@@ -73,7 +74,7 @@ pub use patera_protocol::socketio::{ArgumentError, ConnectionConfig, EncodeError
 pub use patera_websocket::DeflateConfig;
 
 pub use crate::broadcast::Broadcast;
-pub use crate::config::{Config, OutboxPolicy};
+pub use crate::config::{Config, ConnectionStateRecovery, OutboxPolicy};
 pub use crate::details::DisconnectDetails;
 pub use crate::emitter::{Acknowledgement, Emitter};
 pub use crate::error::{AckError, DisconnectReason, EmitError, Error, JoinError, Result};

@@ -387,7 +387,8 @@ impl Socket {
     }
 
     /// Adds a handler for the end of this socket; a [`DisconnectReason`](crate::DisconnectReason) parameter tells why, and
-    /// [`DisconnectDetails`](crate::DisconnectDetails) what more is known. The socket has left its rooms by then.
+    /// [`DisconnectDetails`](crate::DisconnectDetails) what more is known. The socket has left its rooms by then, unless its
+    /// client may come back for it: [`Config::connection_state_recovery`](crate::Config::connection_state_recovery).
     pub fn on_disconnect<P: 'static, H>(&self, handler: H) -> ListenerId
     where
         H: Handler<P>,

@@ -12,6 +12,7 @@ use crate::error::EmitError;
 use crate::handler::{Failure, Handler, IntoDecision, Middleware, middleware};
 use crate::io::IoInner;
 use crate::listeners::{Listeners, RoomListener};
+use crate::recovery::Recovery;
 use crate::rooms::{IntoRooms, Rooms};
 use crate::socket::{Socket, SocketInner};
 use crate::tasks::catch;
@@ -50,6 +51,11 @@ impl NamespaceInner {
             hooks: ArcSwap::default(),
             outgoing: AtomicBool::new(false),
         }
+    }
+
+    /// The server's recoverable sockets, where there are such.
+    pub(crate) fn recovery(&self) -> Option<&Arc<Recovery>> {
+        self.core.recovery.as_ref()
     }
 
     pub(crate) fn next_ack_id(&self) -> u64 {
@@ -229,7 +235,7 @@ impl Namespace {
 
     /// The socket with this id, if it is connected to this server now.
     pub fn socket(&self, id: &str) -> Option<Socket> {
-        self.inner.rooms.find(id).map(Socket)
+        self.inner.rooms.find(id).filter(|socket| !socket.is_away()).map(Socket)
     }
 }
 

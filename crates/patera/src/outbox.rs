@@ -128,6 +128,27 @@ impl Outbox {
         Ok(())
     }
 
+    /// Puts packets behind those that wait, whatever there is room for: they are bounded by where they were kept.
+    ///
+    /// # Errors
+    /// The session ends: none of them is sent.
+    pub(crate) fn push_all(&self, items: Vec<Item>) -> Result<(), EmitError> {
+        let mut state = self.0.lock();
+        if state.ending {
+            drop(state);
+            return Err(EmitError::Disconnected);
+        }
+        state.bytes += items.iter().map(|item| item.prepared.size()).sum::<usize>();
+        state.items.extend(items);
+        Self::wake(state);
+        Ok(())
+    }
+
+    /// How many packets have not been taken.
+    pub(crate) fn item_count(&self) -> usize {
+        self.0.lock().items.len()
+    }
+
     /// Leaves a command. One that comes too late is dropped, and with it its answer.
     pub(crate) fn command(&self, command: Command) {
         let mut state = self.0.lock();

@@ -121,13 +121,37 @@ impl Rooms {
         }
     }
 
+    /// Puts a socket in the place of the one that had its id before: among all, and in every room.
+    pub(crate) fn replace(&self, socket: &Arc<SocketInner>) {
+        let mut index = self.index.write();
+        let hash = index.hasher.hash_one(socket.id.as_str());
+        let Some(known) = index.by_id.find_mut(hash, |known| known.id == socket.id) else {
+            drop(index);
+            return self.insert(socket);
+        };
+        let old = std::mem::replace(known, socket.clone());
+        old.supersede();
+        let joined = std::mem::take(&mut *old.rooms.lock());
+        index.sockets.0[joined.place] = socket.clone();
+        socket.rooms.lock().place = joined.place;
+        for (room, place) in joined.rooms.into_iter().flat_map(|rooms| *rooms) {
+            // It may have joined early.
+            if socket.rooms.lock().contains(&room) {
+                index.leave(&room, place);
+            } else if let Some(members) = index.rooms.get_mut(&room) {
+                members.0[place] = socket.clone();
+                socket.rooms.lock().insert(room, place);
+            }
+        }
+    }
+
     pub(crate) fn join(&self, socket: &Arc<SocketInner>, room: &str, rooms_max: usize) -> Result<(), JoinError> {
         if socket.id.as_str() == room {
             return Ok(());
         }
         let mut index = self.index.write();
         // Checked under the lock: who disconnects changes the state first and takes the lock then.
-        if socket.is_disconnected() {
+        if socket.has_left() {
             return Err(JoinError::Disconnected);
         }
         let mut joined = socket.rooms.lock();
@@ -197,11 +221,12 @@ impl Rooms {
         }
     }
 
-    /// A copy of all, so that each can be told something without the lock.
+    /// A copy of all that are connected, so that each can be told something without the lock.
     pub(crate) fn sockets(&self) -> Vec<Arc<SocketInner>> {
-        self.index.read().sockets.0.clone()
+        self.index.read().sockets.0.iter().filter(|socket| !socket.is_away()).cloned().collect()
     }
 
+    /// The socket with this id, be it connected or away.
     pub(crate) fn find(&self, id: &str) -> Option<Arc<SocketInner>> {
         self.index.read().socket(id).cloned()
     }

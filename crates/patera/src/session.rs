@@ -43,6 +43,10 @@ pub(crate) trait Application: Send + Unpin + 'static {
     fn handle_leave_all(&mut self, scope: &Scope<'_>);
     /// A packet whose acknowledgement somebody awaits is being sent.
     fn handle_sent(&mut self, ack: PendingAck);
+    /// A ping is being sent, behind all that was taken from the outbox before.
+    fn handle_ping_sent(&mut self, _: &Arc<Shared>) {}
+    /// The client has answered a ping.
+    fn handle_pong(&mut self, _: &Arc<Shared>) {}
     fn poll_timeout(&self) -> Option<Instant>;
     fn handle_timeout(&mut self, scope: &Scope<'_>) -> Result<(), DisconnectReason>;
     /// Whether so much is under way that no more may be read.

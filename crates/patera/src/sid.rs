@@ -11,7 +11,7 @@ use rand::Rng as _;
 
 /// The id of an Engine.IO session, as in `?sid=PNxmU2I8qCW0jru7AAAA`: whoever knows it can speak for the session. Or of a socket,
 /// which others may know.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Sid([u8; Sid::LEN]);
 
 impl Sid {
@@ -60,6 +60,12 @@ impl SocketId {
             SocketId::Sid(sid) => sid.as_str(),
             SocketId::Long(id) => id,
         }
+    }
+}
+
+impl From<Sid> for SocketId {
+    fn from(sid: Sid) -> Self {
+        SocketId::Sid(sid)
     }
 }
 

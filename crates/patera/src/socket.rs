@@ -25,6 +25,7 @@ use crate::namespace::{Namespace, NamespaceInner};
 use crate::outbox::{Command, Item};
 use crate::outgoing;
 use crate::prepared::{Flags, Prepared};
+use crate::recovery::{self, Ended, Event, Number, Recoverable, Recovery};
 use crate::rooms::{IntoRooms, Joined};
 use crate::sid::SocketId;
 use crate::state::TypeMap;
@@ -41,10 +42,19 @@ pub(crate) struct SocketInner {
     pub(crate) namespace: Arc<NamespaceInner>,
     pub(crate) session: Arc<Shared>,
     io: Arc<IoInner>,
-    /// Nothing, for the many who send nothing.
-    auth: Option<Box<OwnedArgs>>,
+    /// What few have.
+    rare: Option<Box<Rare>>,
     pub(crate) rooms: Mutex<Joined>,
     kept: Mutex<Kept>,
+}
+
+/// Set when the socket is made, and never changed.
+struct Rare {
+    /// What the client sent; nothing, for the many who send nothing.
+    auth: Option<OwnedArgs>,
+    recoverable: Option<Arc<Recoverable>>,
+    /// Whether its client came back for it.
+    recovered: bool,
 }
 
 /// What a socket has beside its connection.
@@ -60,7 +70,7 @@ enum Kept {
 #[derive(Default)]
 struct Keeping {
     /// Emitted before the socket was let in: goes out behind the CONNECT packet.
-    held: Vec<Item>,
+    held: Vec<(Item, Option<Number>)>,
     held_bytes: usize,
     listeners: Listeners,
     data: Option<Arc<dyn Data>>,
@@ -86,14 +96,22 @@ impl Kept {
 }
 
 /// What `data_set` takes: known by its type here, and as a value elsewhere.
-trait Data: Any + Send + Sync {}
+pub(crate) trait Data: Any + Send + Sync {}
 impl<T: Serialize + Any + Send + Sync> Data for T {}
 
 const CONNECTING: u8 = 0;
-const CONNECTED: u8 = 1;
+/// A bit of `CONNECTED` and `RECOVERABLE`, and of no other.
+const IS_CONNECTED: u8 = 1;
+const CONNECTED: u8 = IS_CONNECTED;
+/// Connected, and its client may come back for it.
+const RECOVERABLE: u8 = 2 | IS_CONNECTED;
 /// Nothing more is emitted; the session's task is about to disconnect it.
-const LEAVING: u8 = 2;
-const DISCONNECTED: u8 = 3;
+const LEAVING: u8 = 4;
+const DISCONNECTED: u8 = 6;
+/// The connection is lost; it stays in its rooms until its client is back, or for good.
+const AWAY: u8 = 8;
+/// The client is back, with another socket in its place.
+const SUPERSEDED: u8 = 10;
 
 impl SocketInner {
     pub(crate) fn new(
@@ -104,27 +122,52 @@ impl SocketInner {
         auth: Option<Box<OwnedArgs>>,
     ) -> Arc<Self> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let admitted = namespace.recovery().filter(|_| session.dialect.recovers).map(|recovery| {
+            let (recoverable, recovered) = recovery.admit(&namespace, auth.as_deref(), number, &session);
+            (SocketId::from(recoverable.id()), recoverable, recovered)
+        });
+        let (id, recoverable, recovered) = match admitted {
+            Some((id, recoverable, recovered)) => (id, Some(recoverable), recovered),
+            None => (SocketId::new(&namespace.name, session.dialect.version, session.sid), None, false),
+        };
+        let is_rare = auth.is_some() || recoverable.is_some();
+        let rare = is_rare.then(|| Box::new(Rare { auth: auth.map(|auth| *auth), recoverable, recovered }));
         Arc::new(SocketInner {
-            id: SocketId::new(&namespace.name, session.dialect.version, session.sid),
-            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            id,
+            number,
             slot,
             namespace,
             session,
             io,
             state: AtomicU8::new(CONNECTING),
-            auth,
+            rare,
             rooms: Mutex::default(),
             kept: Mutex::default(),
             listens: AtomicU8::new(listens::NOTHING),
         })
     }
 
-    pub(crate) fn is_disconnected(&self) -> bool {
-        self.state.load(Ordering::Acquire) == DISCONNECTED
+    /// Whether it is in no room any more, and must not get into one.
+    pub(crate) fn has_left(&self) -> bool {
+        matches!(self.state.load(Ordering::Acquire), DISCONNECTED | SUPERSEDED)
     }
 
     pub(crate) fn is_connected(&self) -> bool {
-        self.state.load(Ordering::Acquire) == CONNECTED
+        self.state.load(Ordering::Acquire) & IS_CONNECTED != 0
+    }
+
+    /// Whether its connection is lost and its client may come back.
+    pub(crate) fn is_away(&self) -> bool {
+        self.state.load(Ordering::Acquire) == AWAY
+    }
+
+    pub(crate) fn recoverable(&self) -> Option<&Arc<Recoverable>> {
+        self.rare.as_ref()?.recoverable.as_ref()
+    }
+
+    pub(crate) fn recovered(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.recovered)
     }
 
     /// Whether it has got past the middlewares.
@@ -134,19 +177,41 @@ impl SocketInner {
 
     /// What the client sent as `auth`, as the one argument of a middleware: `{}` if it sent none.
     pub(crate) fn auth(&self) -> Args<'_> {
-        self.auth.as_ref().map_or_else(Args::empty_object, |auth| auth.as_args())
+        let auth = self.rare.as_ref().and_then(|rare| rare.auth.as_ref());
+        auth.map_or_else(Args::empty_object, OwnedArgs::as_args)
     }
 
     /// Puts a packet on its way: into the outbox, or aside while the socket is not let in yet.
     pub(crate) fn push(&self, item: Item) -> Result<(), EmitError> {
         match self.state.load(Ordering::Acquire) {
             CONNECTED => self.session.outbox.push(item, &self.session.core.config),
-            CONNECTING => self.hold(item),
+            _ => self.push_unusual(item, None),
+        }
+    }
+
+    #[cold]
+    fn push_unusual(&self, item: Item, number: Option<Number>) -> Result<(), EmitError> {
+        match (self.state.load(Ordering::Acquire), self.recoverable()) {
+            (CONNECTED, _) => self.push(item),
+            (CONNECTING, _) => self.hold(item, number),
+            (RECOVERABLE | AWAY | SUPERSEDED, Some(recoverable)) => recoverable.push(self.number, item, number),
             _ => Err(EmitError::Disconnected),
         }
     }
 
+    /// Puts an event on its way that is one for recoverable sockets too.
+    pub(crate) fn push_event(&self, event: &Event) -> Result<(), EmitError> {
+        if self.recoverable().is_none() {
+            return self.push(event.bare());
+        }
+        let (item, number) = event.recoverable();
+        self.push_unusual(item, number)
+    }
+
     pub(crate) fn emit(self: &Arc<Self>, event: &str, args: &impl Serialize, flags: Flags) -> Result<(), EmitError> {
+        if let Some(recoverable) = self.recoverable() {
+            return self.emit_recoverable(recoverable.recovery(), event, args, flags);
+        }
         let prepared = Prepared::packet(flags, |out| encode::event(out, &self.namespace.name, None, event, args))?;
         let watched = self.namespace.is_outgoing_watched().then(|| prepared.clone());
         self.push(Item { prepared, ack: None })?;
@@ -156,12 +221,29 @@ impl SocketInner {
         Ok(())
     }
 
-    fn hold(&self, item: Item) -> Result<(), EmitError> {
+    fn emit_recoverable(
+        self: &Arc<Self>,
+        recovery: &Recovery,
+        event: &str,
+        args: &impl Serialize,
+        flags: Flags,
+    ) -> Result<(), EmitError> {
+        let encode = |out: &mut Vec<u8>| encode::event(out, &self.namespace.name, None, event, args);
+        let encoded = Event::encode(recovery, flags, encode)?;
+        let (item, number) = encoded.recoverable();
+        self.push_unusual(item, number)?;
+        if self.namespace.is_outgoing_watched() {
+            outgoing::tell(&self.namespace, [self], event, &encoded.bare().prepared);
+        }
+        Ok(())
+    }
+
+    fn hold(&self, item: Item, number: Option<Number>) -> Result<(), EmitError> {
         let mut kept = self.kept.lock();
         // `connected` changes the state under this lock.
         if self.state.load(Ordering::Acquire) != CONNECTING {
             drop(kept);
-            return self.push(item);
+            return self.push_unusual(item, number);
         }
         let size = item.prepared.size();
         let keeping = kept.make().ok_or(EmitError::Disconnected)?;
@@ -169,31 +251,83 @@ impl SocketInner {
             return Err(EmitError::Full);
         }
         keeping.held_bytes += size;
-        keeping.held.push(item);
+        keeping.held.push((item, number));
         Ok(())
     }
 
-    /// The socket is let in: its CONNECT packet first, then what was held.
-    pub(crate) fn connected(&self, connect: Arc<Prepared>) {
+    /// The socket is let in: its CONNECT packet first, then what it missed, then what was held.
+    ///
+    /// # Errors
+    /// It was to be recovered, and cannot be any more.
+    pub(crate) fn connected(&self, connect: Arc<Prepared>) -> Result<(), Ended> {
         let mut kept = self.kept.lock();
         let held = kept.get_mut().map(|keeping| mem::take(&mut keeping.held)).unwrap_or_default();
         let connect = Item { prepared: connect, ack: None };
-        for item in std::iter::once(connect).chain(held) {
+        if let Some(recoverable) = self.recoverable() {
+            let data = kept.get_mut().and_then(|keeping| keeping.data.take());
+            recoverable.enter(self, connect, held, data)?;
+            self.state.store(RECOVERABLE, Ordering::Release);
+            return Ok(());
+        }
+        for item in std::iter::once(connect).chain(held.into_iter().map(|(item, _)| item)) {
             if let Err(error) = self.session.outbox.push(item, &self.session.core.config) {
                 self.session.core.count_drop(&error);
             }
         }
         self.state.store(CONNECTED, Ordering::Release);
+        Ok(())
     }
 
     /// True if it was connected and is no more.
     fn leave(&self) -> bool {
-        self.state.compare_exchange(CONNECTED, LEAVING, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        let replace = |from, to| self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if replace(CONNECTED, LEAVING) {
+            return true;
+        }
+        let was_connected = replace(RECOVERABLE, LEAVING);
+        if (was_connected || self.is_away())
+            && let Some(recoverable) = self.recoverable()
+        {
+            recoverable.end();
+        }
+        was_connected
     }
 
-    /// True for the one who disconnects it.
-    pub(crate) fn set_disconnected(&self) -> bool {
-        self.state.swap(DISCONNECTED, Ordering::AcqRel) != DISCONNECTED
+    /// `None` if that was done before, else whether it stays in its rooms, since its client may come back.
+    pub(crate) fn set_disconnected(&self, reason: DisconnectReason) -> Option<bool> {
+        if matches!(self.state.load(Ordering::Acquire), DISCONNECTED | AWAY | SUPERSEDED) {
+            return None;
+        }
+        let Some(recoverable) = self.recoverable() else {
+            return (self.state.swap(DISCONNECTED, Ordering::AcqRel) != DISCONNECTED).then_some(false);
+        };
+        if !self.was_let_in() {
+            recoverable.unclaim(self.number);
+            self.state.store(DISCONNECTED, Ordering::Release);
+            return Some(false);
+        }
+        let may_return = recovery::is_recoverable(reason) && self.is_connected();
+        Some(recoverable.depart(self.number, may_return, |is_kept| {
+            self.state.store(if is_kept { AWAY } else { DISCONNECTED }, Ordering::Release);
+            is_kept
+        }))
+    }
+
+    /// Its disconnect handlers have been started: who comes back for it may go on.
+    pub(crate) fn told(&self) {
+        if let Some(recoverable) = self.recoverable() {
+            recoverable.told(self.number);
+        }
+    }
+
+    /// Another socket has taken its place.
+    pub(crate) fn supersede(&self) {
+        self.state.store(SUPERSEDED, Ordering::Release);
+    }
+
+    /// True for the one who takes it out of its rooms, since nobody comes back.
+    pub(crate) fn forget_away(&self) -> bool {
+        self.state.compare_exchange(AWAY, DISCONNECTED, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// The bits of [`listens`].
@@ -261,6 +395,9 @@ impl SocketInner {
     pub(crate) fn clear(&self) {
         let kept = mem::replace(&mut *self.kept.lock(), Kept::Cleared);
         drop(kept);
+        if let Some(recoverable) = self.recoverable() {
+            recoverable.clear();
+        }
     }
 }
 
@@ -330,6 +467,13 @@ impl Socket {
     /// Whether it has been let in and not disconnected since.
     pub fn is_connected(&self) -> bool {
         self.0.is_connected()
+    }
+
+    /// Whether its client lost its connection and has come back for it: it has the id, the rooms and the data it had, and is being
+    /// sent what it missed. Handlers are those of the new connection; extensions are not kept. See
+    /// [`Config::connection_state_recovery`](crate::Config::connection_state_recovery).
+    pub fn recovered(&self) -> bool {
+        self.0.recovered()
     }
 
     /// Emits an event to this client: `42["event", …]`.
@@ -440,12 +584,16 @@ impl Socket {
     /// Sets the socket's data: one value, which travels where the socket's description does. See [`extension_set`](Self::extension_set).
     pub fn data_set<T: Serialize + DeserializeOwned + Send + Sync + 'static>(&self, data: T) {
         let data = Arc::new(data);
-        drop(self.0.keep(|kept| kept.data.replace(data)));
+        match self.0.recoverable() {
+            Some(recoverable) if self.0.was_let_in() => drop(recoverable.set_data(data)),
+            _ => drop(self.0.keep(|kept| kept.data.replace(data))),
+        }
     }
 
     /// The socket's data, if it is a `T`.
     pub fn data<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        let data: Arc<dyn Any + Send + Sync> = self.0.kept.lock().get()?.data.clone()?;
+        let own = self.0.kept.lock().get().and_then(|kept| kept.data.clone());
+        let data: Arc<dyn Any + Send + Sync> = own.or_else(|| self.0.recoverable()?.data())?;
         data.downcast().ok()
     }
 

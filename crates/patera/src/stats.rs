@@ -12,6 +12,9 @@ pub struct Stats {
     pub sessions_opened: u64,
     /// Sockets connected to a namespace now.
     pub sockets: u64,
+    /// Sockets without a connection whose client may come back for them:
+    /// [`Config::connection_state_recovery`](crate::Config::connection_state_recovery).
+    pub recoverable: u64,
     /// Rooms that have a member now, over all namespaces, without each socket's own room.
     pub rooms: u64,
     /// Handlers that wait now.
@@ -95,6 +98,7 @@ impl Counters {
             sessions: opened.saturating_sub(self.sessions_closed.load(Relaxed)),
             sessions_opened: opened,
             sockets: self.sockets.load(Relaxed),
+            recoverable: 0,
             rooms: 0,
             handlers_pending: self.handlers_pending.load(Relaxed),
             packets_in: sum(|traffic| &traffic.packets_in),

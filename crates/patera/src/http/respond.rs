@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::{HOST, ORIGIN, UPGRADE};
 use http::request::Parts;
 use http::{Method, Request, Response};
-use patera_protocol::engineio::{Query, RequestError, Transport};
+use patera_protocol::engineio::{Query, RequestError, Transport, Version};
 
 #[cfg(feature = "serve-client")]
 use super::client;
@@ -148,7 +148,8 @@ pub(super) async fn admit(
     let dialect = match query {
         None => EngineDialect::default(),
         Some(query) => {
-            EngineDialect { version: query.version_with_eio3(core.config.allow_eio3)?, base64: query.base64 }
+            let version = query.version_with_eio3(core.config.allow_eio3)?;
+            EngineDialect { version, base64: query.base64, recovers: version == Version::V4 }
         }
     };
     Ok((handshake, dialect))

@@ -162,7 +162,12 @@ impl<'a, A: Application> Inlet<'a, A> {
     fn receive(&mut self, transport: Transport, packet: Packet<'_>) -> Result<(), DisconnectReason> {
         match self.engine.handle_packet(transport, packet, self.scope.now)? {
             Some(message) => self.deliver(message),
-            None => Ok(()),
+            None => {
+                if matches!(packet, Packet::Pong(_)) && transport == self.engine.transport() {
+                    self.app.handle_pong(self.scope.shared);
+                }
+                Ok(())
+            }
         }
     }
 

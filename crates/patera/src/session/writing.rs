@@ -3,7 +3,7 @@
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use patera_protocol::engineio::Transport;
+use patera_protocol::engineio::{Packet, Transport};
 
 use super::ending::Farewell;
 use super::{Application, Link, Session};
@@ -29,6 +29,9 @@ impl<A: Application> Session<A> {
         let mut packets = 0;
         let fill = |link: &mut WebSocketLink, batch: &mut Batch, written| {
             while let Some(transmit) = engine.poll_transmit() {
+                if matches!(transmit.packet, Packet::Ping(_)) {
+                    app.handle_ping_sent(shared);
+                }
                 link.write_control(&transmit.packet, batch);
             }
             let mut bytes = 0;
@@ -69,6 +72,9 @@ impl<A: Application> Session<A> {
         let Session { shared, engine, link, app, .. } = self;
         let Link::Polling(link) = link else { return false };
         while let Some(transmit) = engine.poll_transmit() {
+            if matches!(transmit.packet, Packet::Ping(_)) {
+                app.handle_ping_sent(shared);
+            }
             link.push_control(transmit.packet);
         }
         if link.poll_aborted(&mut Context::from_waker(waker)).is_ready() {
@@ -107,9 +113,12 @@ impl<A: Application> Session<A> {
 
     /// While a WebSocket takes over, only the session's own packets travel on it.
     fn write_probe(&mut self, waker: &Waker, now: Instant) {
-        let Session { engine, link, probe: Some(probe), .. } = self else { return };
+        let Session { shared, engine, link, app, probe: Some(probe), .. } = self else { return };
         let mut waiting = Vec::new();
         while let Some(transmit) = engine.poll_transmit() {
+            if matches!(transmit.packet, Packet::Ping("")) {
+                app.handle_ping_sent(shared);
+            }
             match (transmit.transport, &mut *link) {
                 (Transport::Polling, Link::Polling(polling)) => polling.push_control(transmit.packet),
                 (Transport::Polling | Transport::WebSocket, _) => waiting.push(transmit.packet),

@@ -30,7 +30,7 @@ pub(crate) enum Dialect {
 }
 
 impl From<EngineDialect> for Dialect {
-    fn from(EngineDialect { version, base64 }: EngineDialect) -> Self {
+    fn from(EngineDialect { version, base64, .. }: EngineDialect) -> Self {
         match version {
             Version::V4 => Dialect::Engine { base64 },
             _ => Dialect::EngineV3 { base64 },

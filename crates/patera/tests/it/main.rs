@@ -23,6 +23,7 @@ mod mounting;
 mod native;
 mod order;
 mod polling;
+mod recovery;
 mod resting;
 mod room_events;
 mod rooms;

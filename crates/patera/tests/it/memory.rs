@@ -75,6 +75,14 @@ impl Client {
         assert_eq!(self.text().await, text);
     }
 
+    /// The next text that is no ping; `None` if the connection ends.
+    pub(crate) async fn closed_or_text(&mut self) -> Option<String> {
+        match self.next().await? {
+            Message::Text(text) => Some(text.as_str().to_owned()),
+            _ => None,
+        }
+    }
+
     /// Reads until the connection ends; the close code, if there was one.
     pub(crate) async fn closed(&mut self) -> Option<u16> {
         loop {
@@ -91,17 +99,32 @@ impl Client {
 pub(crate) struct Polling {
     io: Io,
     target: String,
+    pub(crate) sid: String,
+    /// Where connections can be recovered.
+    pub(crate) pid: String,
+    /// What came behind the answer to CONNECT.
+    pub(crate) first: Vec<String>,
 }
 
 impl Polling {
     /// In the default namespace.
     pub(crate) async fn connect(io: &Io) -> Self {
-        let mut polling = Polling { io: io.clone(), target: "/socket.io/?EIO=4&transport=polling".to_owned() };
+        Self::connect_with(io, "40").await
+    }
+
+    pub(crate) async fn connect_with(io: &Io, connect: &str) -> Self {
+        let target = "/socket.io/?EIO=4&transport=polling".to_owned();
+        let [sid, pid] = [String::new(), String::new()];
+        let mut polling = Polling { io: io.clone(), target, sid, pid, first: Vec::new() };
         let (_, open) = polling.get().await;
         polling.target = format!("{}&sid={}", polling.target, open.split('"').nth(3).expect("an open packet"));
-        assert_eq!(polling.post("40").await, (200, "ok".to_owned()));
+        assert_eq!(polling.post(connect).await, (200, "ok".to_owned()));
         let (_, connected) = polling.get().await;
-        assert!(connected.starts_with("40{"), "{connected}");
+        let mut packets = connected.split('\u{1e}');
+        let ids = packets.next().and_then(|packet| packet.strip_prefix("40")).expect(&connected);
+        let ids: serde_json::Value = serde_json::from_str(ids).unwrap();
+        [polling.sid, polling.pid] = ["sid", "pid"].map(|key| ids[key].as_str().unwrap_or_default().to_owned());
+        polling.first = packets.map(str::to_owned).collect();
         polling
     }
 

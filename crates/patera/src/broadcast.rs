@@ -82,15 +82,22 @@ impl Broadcast {
     /// # Errors
     /// [`EmitError::Encode`]: the event's name is reserved, or the arguments cannot be written as JSON. Nobody gets anything.
     pub fn try_emit(&self, event: &str, args: impl Serialize) -> Result<usize, EmitError> {
-        let name = &self.namespace.name;
-        let encode = |out: &mut Vec<u8>| encode::event(out, name, None, event, &args);
-        if let Some(recovery) = self.namespace.recovery() {
-            return Ok(self.push(event, &Event::encode(recovery, self.flags, encode)?));
+        match self.namespace.children() {
+            None => self.emit_in(&self.namespace, event, &args),
+            Some(children) => children.iter().map(|child| self.emit_in(child, event, &args)).sum(),
+        }
+    }
+
+    fn emit_in(&self, namespace: &NamespaceInner, event: &str, args: &impl Serialize) -> Result<usize, EmitError> {
+        let name = &namespace.name;
+        let encode = |out: &mut Vec<u8>| encode::event(out, name, None, event, args);
+        if let Some(recovery) = namespace.recovery() {
+            return Ok(self.push(namespace, event, &Event::encode(recovery, self.flags, encode)?));
         }
         let prepared = Prepared::packet(self.flags, encode)?;
-        let watched = self.namespace.is_outgoing_watched();
+        let watched = namespace.is_outgoing_watched();
         let (mut reached, mut to_tell) = (0, Vec::new());
-        self.namespace.rooms.for_each(&self.target, |socket| {
+        namespace.rooms.for_each(&self.target, |socket| {
             let item = Item { prepared: prepared.clone(), ack: None };
             match socket.push(item) {
                 Ok(()) => {
@@ -103,15 +110,15 @@ impl Broadcast {
             }
         });
         if watched {
-            outgoing::tell(&self.namespace, &to_tell, event, &prepared);
+            outgoing::tell(namespace, &to_tell, event, &prepared);
         }
         Ok(reached)
     }
 
-    fn push(&self, name: &str, event: &Event) -> usize {
-        let watched = self.namespace.is_outgoing_watched();
+    fn push(&self, namespace: &NamespaceInner, name: &str, event: &Event) -> usize {
+        let watched = namespace.is_outgoing_watched();
         let (mut reached, mut to_tell) = (0, Vec::new());
-        self.namespace.rooms.for_each(&self.target, |socket| match socket.push_event(event) {
+        namespace.rooms.for_each(&self.target, |socket| match socket.push_event(event) {
             Ok(()) => {
                 reached += 1;
                 if watched {
@@ -121,7 +128,7 @@ impl Broadcast {
             Err(error) => socket.session.core.count_drop(&error),
         });
         if watched {
-            outgoing::tell(&self.namespace, &to_tell, name, &event.bare().prepared);
+            outgoing::tell(namespace, &to_tell, name, &event.bare().prepared);
         }
         reached
     }

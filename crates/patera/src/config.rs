@@ -113,6 +113,12 @@ pub struct Config {
     pub control_packets_max: usize,
     /// Fragments of one WebSocket message. Default 1,024. Over it: close code 1008.
     pub fragments_max: usize,
+    /// Whether a child of [`Io::of_matching`](crate::Io::of_matching) that was made for a client goes with its last one. Default true:
+    /// clients choose the names, and each would stay.
+    pub cleanup_empty_child_namespaces: bool,
+    /// Children that are there because of clients. Default 10,000. A client that asks for one more is refused with
+    /// `Too many namespaces`.
+    pub child_namespaces_max: usize,
     /// Limits of the Socket.IO decoder: attachments, arguments, names, nesting. The attachments of one packet are bounded in sum by
     /// `max_http_buffer_size`, whatever stands in here.
     pub protocol: ConnectionConfig,
@@ -175,6 +181,8 @@ impl Default for Config {
             room_name_bytes_max: 1024,
             control_packets_max: 16,
             fragments_max: 1024,
+            cleanup_empty_child_namespaces: true,
+            child_namespaces_max: 10_000,
             protocol: ConnectionConfig::default(),
             body_timeout: Duration::from_secs(30),
             body_rate_min: 1024,

@@ -11,11 +11,14 @@ use smallvec::SmallVec;
 use tokio::task::coop::has_budget_remaining;
 
 use crate::acks::PendingAcks;
+use crate::choosing::Chosen;
 use crate::core::Shared;
 use crate::details::DisconnectDetails;
 use crate::dispatch;
 use crate::error::{DisconnectReason, Error};
 use crate::io::IoInner;
+use crate::namespace::NamespaceInner;
+use crate::namespaces::NoNamespace;
 use crate::outbox::{Command, Item, PendingAck};
 use crate::prepared::{Flags, Prepared};
 use crate::session::{Application, Scope};
@@ -48,7 +51,7 @@ impl Connection {
 
     /// Whether the client is in no namespace, nor about to be let into one.
     pub(crate) fn is_empty(&self) -> bool {
-        self.sockets.iter().all(Option::is_none)
+        self.sockets.iter().all(Option::is_none) && !self.tasks.is_choosing()
     }
 
     /// Whether all its sockets are let in.
@@ -64,11 +67,47 @@ impl Connection {
         auth: Option<Box<OwnedArgs>>,
         scope: &Scope<'_>,
     ) -> Result<(), DisconnectReason> {
-        let Some(namespace) = self.io.find(name) else {
-            self.protocol.refuse(slot);
-            push(scope.shared, |out| encode::connect_error(out, name, "Invalid namespace", None));
-            return Ok(());
-        };
+        match self.io.namespaces.enter(name) {
+            Some(namespace) => self.begin(slot, namespace, auth, scope),
+            None if self.io.namespaces.has_parents() => {
+                self.tasks.choosing().start(&self.io, slot, name, auth);
+                self.begin_chosen(scope)
+            }
+            None => {
+                self.refuse_namespace(slot, name, NoNamespace::Unknown, scope);
+                Ok(())
+            }
+        }
+    }
+
+    fn refuse_namespace(&mut self, slot: Slot, name: &str, why: NoNamespace, scope: &Scope<'_>) {
+        self.protocol.refuse(slot);
+        push(scope.shared, |out| encode::connect_error(out, name, why.message(), None));
+    }
+
+    /// Goes on with those whose namespaces have been found.
+    fn begin_chosen(&mut self, scope: &Scope<'_>) -> Result<(), DisconnectReason> {
+        while let Some(Chosen { slot, name, auth, found, .. }) = self.tasks.next_chosen(scope.waker) {
+            match found {
+                Some(Ok(seat)) => self.begin(slot, seat.take(), auth, scope)?,
+                Some(Err(why)) => self.refuse_namespace(slot, &name, why, scope),
+                None => {
+                    trace!(error, "patera::socket", "the choice of a namespace panicked", namespace = ?name);
+                    return Err(DisconnectReason::HandlerPanicked);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A socket in a namespace that exists, and the middlewares' decision about it.
+    fn begin(
+        &mut self,
+        slot: Slot,
+        namespace: Arc<NamespaceInner>,
+        auth: Option<Box<OwnedArgs>>,
+        scope: &Scope<'_>,
+    ) -> Result<(), DisconnectReason> {
         let socket = SocketInner::new(self.io.clone(), slot, namespace, scope.shared.clone(), auth);
         if self.sockets.len() <= slot.index() {
             self.sockets.resize(slot.index() + 1, None);
@@ -136,6 +175,7 @@ impl Connection {
     /// Takes the socket out of its slot.
     fn remove(&mut self, slot: Slot, reason: DisconnectReason, scope: &Scope<'_>) -> Result<(), DisconnectReason> {
         self.acks.drop_slot(slot);
+        self.tasks.cancel_choice(slot);
         match self.sockets.get_mut(slot.index()).and_then(Option::take) {
             Some(socket) => dispatch::disconnect(&socket, reason, &mut self.tasks, scope.waker),
             None => Ok(()),
@@ -265,11 +305,12 @@ impl Application for Connection {
         {
             self.handle_outcome(outcome, scope)?;
         }
-        Ok(())
+        self.begin_chosen(scope)
     }
 
     fn close(&mut self, reason: DisconnectReason, scope: &Scope<'_>) {
         self.acks = PendingAcks::default();
+        self.tasks.cancel_choices();
         for slot in std::mem::take(&mut self.sockets).iter().flatten() {
             let _ = dispatch::disconnect(slot, reason, &mut self.tasks, scope.waker);
         }

@@ -91,7 +91,9 @@ pub(crate) fn connect(
     if socket.recovered() {
         // What it missed is gone meanwhile: its client comes back for a new one.
         socket.0.connected(connect).map_err(|_| DisconnectReason::ForcedServerClose)?;
-        namespace.rooms.replace(&socket.0);
+        if namespace.rooms.replace(&socket.0) {
+            socket.0.give_seat_back();
+        }
     } else {
         namespace.rooms.insert(&socket.0);
         socket.0.connected(connect).map_err(|_| DisconnectReason::ForcedServerClose)?;
@@ -215,7 +217,7 @@ pub(crate) fn disconnect(
         result = start_each(&hooks.listeners.disconnecting, &disconnecting, DISCONNECTING);
     }
     if !is_kept {
-        socket.0.namespace.leave(&socket.0);
+        socket.0.leave_namespace();
     }
     if !was_let_in {
         return Ok(());
@@ -232,7 +234,7 @@ pub(crate) fn forget(Socket(socket): &Socket) {
     let was_let_in = socket.was_let_in();
     if let Some(is_kept) = socket.set_disconnected(DisconnectReason::HandlerPanicked) {
         if !is_kept {
-            socket.namespace.leave(socket);
+            socket.leave_namespace();
         }
         socket.told();
         socket.clear();

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,14 +12,19 @@ use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use parking_lot::RwLock;
+use patera_protocol::socketio::Value;
 use tokio::net::{TcpListener, ToSocketAddrs};
 
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::core::{Core, Shared};
 use crate::engine;
+#[cfg(feature = "regex")]
+use crate::error::Error;
 use crate::http::{Host, Layer, NotFound, Paths, Service};
 use crate::namespace::{Namespace, NamespaceInner};
+use crate::namespaces;
+use crate::namespaces::{Kind, Namespaces, Pattern};
 use crate::native::NativeConnection;
 use crate::session::{Link, Session};
 use crate::state::TypeMap;
@@ -30,17 +36,13 @@ pub(crate) struct IoInner {
     paths: Paths,
     /// The default namespace, which is in the map too.
     root: Arc<NamespaceInner>,
-    namespaces: RwLock<HashMap<Arc<str>, Arc<NamespaceInner>>>,
+    pub(crate) namespaces: Namespaces,
     /// Path to namespace, for plain WebSockets.
     natives: RwLock<HashMap<Box<str>, Arc<NamespaceInner>>>,
     state: RwLock<TypeMap>,
 }
 
 impl IoInner {
-    pub(crate) fn find(&self, name: &str) -> Option<Arc<NamespaceInner>> {
-        self.namespaces.read().get(name).cloned()
-    }
-
     pub(crate) fn add_native(&self, path: &str, namespace: Arc<NamespaceInner>) {
         self.natives.write().insert(path.into(), namespace);
     }
@@ -78,11 +80,11 @@ impl Io {
     pub fn with_config(config: Config) -> Self {
         let paths = Paths::new(&config);
         let core = Arc::new(Core::new(config));
-        let root = Arc::new(NamespaceInner::new("/", core.clone()));
+        let root = Arc::new(NamespaceInner::new("/", core.clone(), Kind::Plain));
         let inner = Arc::new(IoInner {
             paths,
             core,
-            namespaces: RwLock::new(HashMap::from([(root.name.clone(), root.clone())])),
+            namespaces: Namespaces::new(root.clone()),
             root,
             natives: RwLock::default(),
             state: RwLock::default(),
@@ -113,12 +115,92 @@ impl Io {
     }
 
     /// The namespace of this name, made if it is new; a missing `/` in front is added. Clients can join it from now on.
+    ///
+    /// If it is new and [`of_matching`](Self::of_matching) takes its name, it is a child of that one, and stays. A child that is there
+    /// because of a client goes with its last one, and then what is kept of it reaches nobody: ask again.
     pub fn of(&self, name: &str) -> Namespace {
-        if name.starts_with('/') {
-            Namespace::in_io(self.inner(), name)
+        let inner = if name.starts_with('/') {
+            namespaces::of(self.inner(), name)
         } else {
-            Namespace::in_io(self.inner(), &format!("/{name}"))
-        }
+            namespaces::of(self.inner(), &format!("/{name}"))
+        };
+        self.namespace_of(inner)
+    }
+
+    /// The namespace of this name, if it is there: to emit to one without making it.
+    pub fn find(&self, name: &str) -> Option<Namespace> {
+        self.inner().namespaces.find(name).map(|inner| self.namespace_of(inner))
+    }
+
+    /// All namespaces that clients can be in now.
+    pub fn namespaces(&self) -> Vec<Namespace> {
+        self.inner().namespaces.all().into_iter().map(|inner| self.namespace_of(inner)).collect()
+    }
+
+    /// Namespaces whose names `matches` takes: socket.io's `io.of(/regex/)`. What is registered on the returned *parent* holds for
+    /// each of them, and what is emitted by it goes to all.
+    ///
+    /// ```no_run
+    /// # use patera::{Io, Socket};
+    /// # let io = Io::new();
+    /// let workspaces = io.of_matching(|name| name.strip_prefix("/workspace-").is_some_and(|id| id.parse::<u32>().is_ok()));
+    /// workspaces.on_connection(async |socket: Socket| {
+    ///     socket.broadcast().emit("joined", socket.namespace().name());       // in this workspace only
+    /// });
+    /// ```
+    ///
+    /// Such a *child* is made for the first client that joins it, with the parent's middlewares and handlers of that moment; later
+    /// ones reach new children only. It goes with its last client, unless
+    /// [`Config::cleanup_empty_child_namespaces`](crate::Config::cleanup_empty_child_namespaces) is off; there are at most
+    /// [`Config::child_namespaces_max`](crate::Config::child_namespaces_max), since clients choose the names. Several parents are
+    /// asked in the order in which they were made, and the first that takes the name has it.
+    pub fn of_matching(&self, matches: impl Fn(&str) -> bool + Send + Sync + 'static) -> Namespace {
+        self.add_parent(Pattern::Matching(Arc::new(matches)))
+    }
+
+    /// As [`of_matching`](Self::of_matching), by an async function of the name and the client's `auth`: it may ask a database.
+    ///
+    /// ```no_run
+    /// # use patera::{Io, Value};
+    /// # async fn may_enter(_: &str, _: &str) -> bool { true }
+    /// # let io = Io::new();
+    /// io.of_fn(async |name: String, auth: Value| match auth["token"].as_str() {
+    ///     Some(token) => may_enter(&name, token).await,
+    ///     None => false,
+    /// });
+    /// ```
+    ///
+    /// It is asked once for each child, and cloned for that as handlers are. What is to be checked for each client is a [middleware](Namespace::middleware)'s.
+    pub fn of_fn<F, Fut>(&self, decides: F) -> Namespace
+    where
+        F: FnOnce(String, Value) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = bool> + Send + 'static,
+    {
+        self.add_parent(Pattern::Deciding(Arc::new(move |name, auth| Box::pin(decides.clone()(name, auth)))))
+    }
+
+    /// As [`of_matching`](Self::of_matching), by a regular expression in the syntax of the crate `regex`: `^/workspace-\d+$`.
+    ///
+    /// # Errors
+    /// It is no regular expression.
+    #[cfg(feature = "regex")]
+    pub fn of_regex(&self, pattern: &str) -> Result<Namespace, Error> {
+        let pattern = regex::Regex::new(pattern)?;
+        Ok(self.of_matching(move |name| pattern.is_match(name)))
+    }
+
+    /// Adds a function that is told of each namespace when it is made, by [`of`](Self::of) or for a client, who is let in when it
+    /// has returned: what it registers there misses nothing.
+    pub fn on_new_namespace(&self, hook: impl Fn(&Namespace) + Send + Sync + 'static) {
+        self.inner().namespaces.add_hook(Arc::new(hook));
+    }
+
+    fn add_parent(&self, pattern: Pattern) -> Namespace {
+        self.namespace_of(self.inner().namespaces.add_parent(&self.inner().core, pattern))
+    }
+
+    fn namespace_of(&self, inner: Arc<NamespaceInner>) -> Namespace {
+        Namespace { inner, io: self.inner().clone() }
     }
 
     /// A tower layer that answers the Socket.IO path, and native WebSocket paths, and leaves all others to the service below.
@@ -192,8 +274,8 @@ impl Io {
 
     /// Counters of the whole server.
     pub fn stats(&self) -> Stats {
-        let namespaces = self.inner().namespaces.read();
-        let rooms = namespaces.values().map(|namespace| namespace.rooms.room_count() as u64).sum();
+        let namespaces = self.inner().namespaces.all();
+        let rooms = namespaces.iter().map(|namespace| namespace.rooms.room_count() as u64).sum();
         let core = &self.inner().core;
         let recoverable = core.recovery.as_ref().map_or(0, |recovery| recovery.away_count() as u64);
         Stats { rooms, recoverable, ..core.counters.snapshot() }
@@ -235,20 +317,6 @@ impl Deref for Io {
 impl std::fmt::Debug for Io {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Io").field("path", &self.config().path).finish_non_exhaustive()
-    }
-}
-
-impl Namespace {
-    fn in_io(io: &Arc<IoInner>, name: &str) -> Self {
-        let found = io.find(name);
-        let namespace = found.unwrap_or_else(|| {
-            let mut namespaces = io.namespaces.write();
-            namespaces
-                .entry(name.into())
-                .or_insert_with(|| Arc::new(NamespaceInner::new(name, io.core.clone())))
-                .clone()
-        });
-        Namespace { inner: namespace, io: io.clone() }
     }
 }
 

@@ -35,6 +35,7 @@
 
 mod acks;
 mod broadcast;
+mod choosing;
 mod config;
 mod connection;
 mod connection_error;
@@ -51,6 +52,7 @@ mod http;
 mod io;
 mod listeners;
 mod namespace;
+mod namespaces;
 mod native;
 mod outbox;
 mod outgoing;

@@ -12,6 +12,7 @@ use crate::error::EmitError;
 use crate::handler::{Failure, Handler, IntoDecision, Middleware, middleware};
 use crate::io::IoInner;
 use crate::listeners::{Listeners, RoomListener};
+use crate::namespaces::Kind;
 use crate::recovery::Recovery;
 use crate::rooms::{IntoRooms, Rooms};
 use crate::socket::{Socket, SocketInner};
@@ -23,6 +24,7 @@ type ErrorHook = Arc<dyn Fn(&Socket, &str, &Failure) + Send + Sync>;
 pub(crate) struct NamespaceInner {
     pub(crate) name: Arc<str>,
     core: Arc<Core>,
+    pub(crate) kind: Kind,
     pub(crate) rooms: Rooms,
     /// One counter for all sockets, so that a packet with an acknowledgement can be shared too.
     ack_ids: AtomicU64,
@@ -42,10 +44,11 @@ pub(crate) struct Hooks {
 }
 
 impl NamespaceInner {
-    pub(crate) fn new(name: &str, core: Arc<Core>) -> Self {
+    pub(crate) fn new(name: &str, core: Arc<Core>, kind: Kind) -> Self {
         NamespaceInner {
             name: name.into(),
             core,
+            kind,
             rooms: Rooms::default(),
             ack_ids: AtomicU64::new(0),
             hooks: ArcSwap::default(),
@@ -56,6 +59,25 @@ impl NamespaceInner {
     /// The server's recoverable sockets, where there are such.
     pub(crate) fn recovery(&self) -> Option<&Arc<Recovery>> {
         self.core.recovery.as_ref()
+    }
+
+    /// With all that is registered on `parent` now.
+    pub(crate) fn child(name: &str, parent: &Self, kind: Kind) -> Self {
+        let mut child = Self::new(name, parent.core.clone(), kind);
+        child.hooks = ArcSwap::new(parent.hooks.load_full());
+        child.outgoing = AtomicBool::new(parent.is_outgoing_watched());
+        if parent.rooms.events.is_watched() {
+            child.rooms.events.watch();
+        }
+        child
+    }
+
+    /// The children of a parent; `None` of a namespace that clients are in.
+    pub(crate) fn children(&self) -> Option<Vec<Arc<NamespaceInner>>> {
+        match &self.kind {
+            Kind::Parent(children) => Some(children.read().clone()),
+            Kind::Plain | Kind::Child(_) => None,
+        }
     }
 
     pub(crate) fn next_ack_id(&self) -> u64 {
@@ -90,6 +112,14 @@ impl NamespaceInner {
     pub(crate) fn leave(&self, socket: &Arc<SocketInner>) {
         self.rooms.remove(socket);
         self.tell_room_events();
+    }
+
+    /// The sockets in it now, or in the children of a parent.
+    pub(crate) fn sockets(&self) -> Vec<Arc<SocketInner>> {
+        match self.children() {
+            None => self.rooms.sockets(),
+            Some(children) => children.iter().flat_map(|child| child.rooms.sockets()).collect(),
+        }
     }
 
     /// Tells what has happened to rooms, without any lock; nothing if nobody wants to hear of it.
@@ -230,12 +260,17 @@ impl Namespace {
 
     /// The sockets connected to this namespace on this server now.
     pub fn sockets(&self) -> Vec<Socket> {
-        self.inner.rooms.sockets().into_iter().map(Socket).collect()
+        self.inner.sockets().into_iter().map(Socket).collect()
     }
 
     /// The socket with this id, if it is connected to this server now.
     pub fn socket(&self, id: &str) -> Option<Socket> {
-        self.inner.rooms.find(id).filter(|socket| !socket.is_away()).map(Socket)
+        let find = |namespace: &NamespaceInner| namespace.rooms.find(id).filter(|socket| !socket.is_away());
+        let found = match self.inner.children() {
+            None => find(&self.inner),
+            Some(children) => children.iter().find_map(|child| find(child)),
+        };
+        found.map(Socket)
     }
 }
 

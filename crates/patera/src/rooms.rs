@@ -121,13 +121,14 @@ impl Rooms {
         }
     }
 
-    /// Puts a socket in the place of the one that had its id before: among all, and in every room.
-    pub(crate) fn replace(&self, socket: &Arc<SocketInner>) {
+    /// Puts a socket in the place of the one that had its id before: among all, and in every room. False if there is none.
+    pub(crate) fn replace(&self, socket: &Arc<SocketInner>) -> bool {
         let mut index = self.index.write();
         let hash = index.hasher.hash_one(socket.id.as_str());
         let Some(known) = index.by_id.find_mut(hash, |known| known.id == socket.id) else {
             drop(index);
-            return self.insert(socket);
+            self.insert(socket);
+            return false;
         };
         let old = std::mem::replace(known, socket.clone());
         old.supersede();
@@ -143,6 +144,7 @@ impl Rooms {
                 socket.rooms.lock().insert(room, place);
             }
         }
+        true
     }
 
     pub(crate) fn join(&self, socket: &Arc<SocketInner>, room: &str, rooms_max: usize) -> Result<(), JoinError> {

@@ -148,6 +148,17 @@ impl SocketInner {
         })
     }
 
+    /// Gives its place in the namespace back, which may be gone then. Called once, by who has disconnected it for good.
+    pub(crate) fn leave_namespace(self: &Arc<Self>) {
+        self.namespace.leave(self);
+        self.give_seat_back();
+    }
+
+    /// One socket fewer is in the namespace: this one, or the one it has replaced.
+    pub(crate) fn give_seat_back(&self) {
+        self.io.namespaces.leave(&self.namespace, &self.io.core.config);
+    }
+
     /// Whether it is in no room any more, and must not get into one.
     pub(crate) fn has_left(&self) -> bool {
         matches!(self.state.load(Ordering::Acquire), DISCONNECTED | SUPERSEDED)

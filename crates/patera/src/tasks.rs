@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use futures_util::stream::{FuturesUnordered, Stream as _};
+use patera_protocol::socketio::Slot;
 
+use crate::choosing::{Choosing, Chosen};
 use crate::error::Error;
 use crate::handler::Failure;
 use crate::socket::Socket;
@@ -33,30 +35,67 @@ pub(crate) enum Outcome {
     Panicked,
 }
 
-/// Idle it owns nothing.
+/// All that is under way for one session's sockets. Idle it owns nothing, and a pointer is all that a session has of it.
 #[derive(Default)]
-pub(crate) struct Tasks(Option<Box<FuturesUnordered<Waiting>>>);
+pub(crate) struct Tasks(Option<Box<UnderWay>>);
+
+#[derive(Default)]
+struct UnderWay {
+    handlers: FuturesUnordered<Waiting>,
+    choosing: Choosing,
+}
 
 impl Tasks {
     /// Keeps a task that was polled and waits.
     pub(crate) fn keep(&mut self, task: Task, socket: &Socket, event: &Arc<str>) {
         count(&socket.0.session.core.counters.handlers_pending, 1);
         let waiting = Waiting { task, socket: socket.clone(), event: event.clone() };
-        self.0.get_or_insert_default().push(waiting);
+        self.0.get_or_insert_default().handlers.push(waiting);
     }
 
     /// The next outcome of a task that waited. `Pending` if all still wait, `None` if there is none.
     pub(crate) fn poll_next(&mut self, waker: &Waker) -> Poll<Option<Outcome>> {
-        let Some(waiting) = &mut self.0 else { return Poll::Ready(None) };
-        let polled = Pin::new(&mut **waiting).poll_next(&mut Context::from_waker(waker));
-        if let Poll::Ready(None) = polled {
+        let Some(under_way) = &mut self.0 else { return Poll::Ready(None) };
+        let polled = Pin::new(&mut under_way.handlers).poll_next(&mut Context::from_waker(waker));
+        if let Poll::Ready(None) = polled
+            && under_way.choosing.is_idle()
+        {
             self.0 = None;
         }
         polled
     }
 
+    /// The namespaces that the client has asked for.
+    pub(crate) fn choosing(&mut self) -> &mut Choosing {
+        &mut self.0.get_or_insert_default().choosing
+    }
+
+    /// As [`Choosing::poll_next`], of what may be idle.
+    pub(crate) fn next_chosen(&mut self, waker: &Waker) -> Option<Chosen> {
+        self.0.as_mut()?.choosing.poll_next(waker)
+    }
+
+    /// Whether the client waits for a namespace to be found.
+    pub(crate) fn is_choosing(&self) -> bool {
+        self.0.as_ref().is_some_and(|under_way| !under_way.choosing.is_empty())
+    }
+
+    /// The client does not want the namespace of this slot any more.
+    pub(crate) fn cancel_choice(&mut self, slot: Slot) {
+        if let Some(under_way) = &mut self.0 {
+            under_way.choosing.cancel(slot);
+        }
+    }
+
+    /// The client does not want any namespace any more.
+    pub(crate) fn cancel_choices(&mut self) {
+        if let Some(under_way) = &mut self.0 {
+            under_way.choosing = Choosing::default();
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
-        self.0.as_ref().map_or(0, |waiting| waiting.len())
+        self.0.as_ref().map_or(0, |under_way| under_way.handlers.len())
     }
 }
 

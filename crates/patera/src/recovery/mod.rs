@@ -153,7 +153,7 @@ impl Recovery {
         if let Some(socket) = recoverable.namespace.rooms.find(recoverable.id.as_str())
             && socket.forget_away()
         {
-            recoverable.namespace.leave(&socket);
+            socket.leave_namespace();
             socket.clear();
         }
     }

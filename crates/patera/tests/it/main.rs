@@ -10,6 +10,7 @@ mod compression;
 mod connecting;
 mod connection_errors;
 mod deflate;
+mod dynamic;
 mod emitting;
 mod engine;
 mod events;

@@ -1,0 +1,108 @@
+//! WebSocket: each frame is a packet. EIO 4 "WebSocket".
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use patera_websocket::stream::{ConnectOptions, Message, WebSocketStream};
+
+use super::Boxed;
+use super::endpoint::Endpoint;
+use super::frame::{Frame, Payload};
+use crate::error::TransportError;
+use crate::net::{Route, Stream};
+
+/// So much is encoded ahead of what the socket below has taken; the rest waits in the queue, where it can still move to another
+/// transport or be counted.
+const AHEAD_BYTES: usize = 64 * 1024;
+
+/// The transport: on its way, or open.
+pub(super) enum WebSocket {
+    Opening(Boxed<Result<WebSocketStream<Stream>, TransportError>>),
+    Open { stream: Box<WebSocketStream<Stream>>, base64: bool },
+}
+
+impl WebSocket {
+    /// Begins to open one, for a session that is there already or for a new one.
+    pub(super) fn open(endpoint: Arc<Endpoint>, sid: Option<String>) -> Self {
+        WebSocket::Opening(Box::pin(async move {
+            let opened = open(&endpoint, sid.as_deref());
+            // A probe must not hang: a session that is opened here has a limit of its own, which is the same.
+            match endpoint.config.timeout {
+                Some(timeout) => tokio::time::timeout(timeout, opened).await.map_err(|_| TransportError::Timeout)?,
+                None => opened.await,
+            }
+        }))
+    }
+
+    /// Whether it has just opened. Pending if it was open before.
+    pub(super) fn poll_opened(&mut self, cx: &mut Context<'_>, base64: bool) -> Poll<Result<(), TransportError>> {
+        let WebSocket::Opening(opening) = self else { return Poll::Pending };
+        let stream = Box::new(ready!(opening.as_mut().poll(cx))?);
+        *self = WebSocket::Open { stream, base64 };
+        Poll::Ready(Ok(()))
+    }
+
+    /// Encodes one frame.
+    pub(super) fn start_send(&mut self, payload: Payload) -> Result<(), TransportError> {
+        let WebSocket::Open { stream, base64 } = self else { return Ok(()) };
+        let message = match payload {
+            Payload::Text(text) => Message::Text(text),
+            Payload::Binary(data) if *base64 => Message::Text(format!("b{}", STANDARD.encode(&data))),
+            Payload::Binary(data) => Message::Binary(data),
+        };
+        stream.start_send(message).map_err(TransportError::from)
+    }
+
+    /// Writes what it can, from the queue too. Ready when all is handed to the socket below.
+    pub(super) fn poll_send(
+        &mut self,
+        queue: &mut VecDeque<Frame>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), TransportError>> {
+        loop {
+            while self.unsent_bytes() < AHEAD_BYTES
+                && let Some(frame) = queue.pop_front()
+            {
+                self.start_send(frame.payload)?;
+            }
+            let WebSocket::Open { stream, .. } = self else { return Poll::Pending };
+            ready!(stream.poll_flush(cx)).map_err(TransportError::from)?;
+            if queue.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    /// What is encoded and not handed to the socket below.
+    pub(super) fn unsent_bytes(&self) -> usize {
+        match self {
+            WebSocket::Open { stream, .. } => stream.unsent_bytes(),
+            WebSocket::Opening(_) => usize::MAX,
+        }
+    }
+
+    /// The next message; `None` when the server has closed. Pending until it is open.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, TransportError>>> {
+        match self {
+            WebSocket::Open { stream, .. } => stream.poll_next(cx).map_err(TransportError::from),
+            WebSocket::Opening(_) => Poll::Pending,
+        }
+    }
+}
+
+async fn open(endpoint: &Endpoint, sid: Option<&str>) -> Result<WebSocketStream<Stream>, TransportError> {
+    let config = &endpoint.config;
+    let stream = endpoint.connector.connect(Route::Tunnel).await?;
+    let subprotocols: Vec<&str> = config.protocols.iter().map(String::as_str).collect();
+    let mut options = ConnectOptions { subprotocols: &subprotocols, headers: endpoint.headers(), ..Default::default() };
+    options.config.message_bytes_max = config.message_bytes_max;
+    options.config.frame_bytes_max = config.message_bytes_max;
+    #[cfg(feature = "deflate")]
+    {
+        options.deflate = config.per_message_deflate;
+    }
+    Ok(WebSocketStream::connect_with(stream, &endpoint.websocket_uri(sid), options).await?)
+}

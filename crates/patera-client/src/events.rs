@@ -1,0 +1,167 @@
+//! Events as a stream: what the server sends and what happens to the socket, in one order.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use patera_protocol::socketio::{ArgumentError, OwnedArgs, Value};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+
+use crate::handler::AckTarget;
+use crate::lifecycle::Lifecycle;
+use crate::listeners::values;
+use crate::socket::Socket;
+
+/// A stream of everything that comes to a socket from now on: [`Socket::events`].
+///
+/// It holds up to [`Config::stream_events_max`](crate::Config::stream_events_max) events that were not asked for; past that they
+/// are left out, and [`Event::Lagged`] tells how many. It ends when the socket has ended: its last [`Client`](crate::Client) was
+/// dropped. Handlers get the same events.
+#[derive(Debug)]
+pub struct Events(mpsc::Receiver<Event>);
+
+/// Something that has come.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The server emitted an event.
+    Received(Received),
+    /// Something has happened to the socket.
+    Lifecycle(Lifecycle),
+    /// So many were left out here, since nobody asked for them.
+    Lagged(u64),
+}
+
+/// An event of the server.
+#[derive(Clone)]
+pub struct Received {
+    socket: Socket,
+    name: Arc<str>,
+    args: Arc<OwnedArgs>,
+    ack: Option<AckTarget>,
+}
+
+impl Events {
+    /// The next one; `None` at the end.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: if this does not resolve, nothing is lost.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.0.recv().await
+    }
+}
+
+impl Stream for Events {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.0.poll_recv(cx)
+    }
+}
+
+impl Received {
+    pub(crate) fn new(socket: &Socket, name: Arc<str>, args: OwnedArgs, ack: Option<AckTarget>) -> Self {
+        Received { socket: socket.clone(), name, args: Arc::new(args), ack }
+    }
+
+    /// The event's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// All arguments; one that no value can be is null.
+    pub fn args(&self) -> Vec<Value> {
+        values(&self.args.as_args())
+    }
+
+    /// Decodes all arguments: a tuple takes several (missing ones are `null`), `()` none, any other type the first.
+    ///
+    /// # Errors
+    /// One is missing, or is not of its type.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, ArgumentError> {
+        self.args.decode_answer()
+    }
+
+    /// Whether the server waits for an acknowledgement.
+    pub fn wants_ack(&self) -> bool {
+        self.ack.is_some()
+    }
+
+    /// Acknowledges: a tuple is several arguments, `()` none, anything else one. Does nothing if the server asked for none, or
+    /// has lost the connection since. A second acknowledgement is ignored by servers.
+    pub fn acknowledge(&self, answer: impl Serialize) {
+        if let Some(target) = self.ack {
+            self.socket.acknowledge(target, &answer);
+        }
+    }
+}
+
+impl fmt::Debug for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = f.debug_struct("Received");
+        f.field("name", &self.name).field("args", &self.args).field("wants_ack", &self.wants_ack()).finish()
+    }
+}
+
+/// The end of a stream where events go in.
+pub(crate) struct EventSender {
+    sender: mpsc::Sender<Event>,
+    lagged: u64,
+}
+
+/// A stream and where its events go in.
+pub(crate) fn channel(max: usize) -> (EventSender, Events) {
+    let (sender, receiver) = mpsc::channel(max.max(2));
+    (EventSender { sender, lagged: 0 }, Events(receiver))
+}
+
+impl EventSender {
+    /// Puts one in, if there is room. Whether somebody may still ask for it.
+    pub(crate) fn push(&mut self, event: &impl Fn() -> Event) -> bool {
+        // One that lags has room for the note and for the event behind it, or for neither.
+        let wanted = 1 + usize::from(self.lagged > 0);
+        if self.sender.capacity() < wanted {
+            self.lagged += 1;
+            return !self.sender.is_closed();
+        }
+        if self.lagged > 0 && self.sender.try_send(Event::Lagged(self.lagged)).is_ok() {
+            self.lagged = 0;
+        }
+        self.sender.try_send(event()).is_ok() || !self.sender.is_closed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn stream_that_nobody_asks_tells_how_much_it_left_out() {
+        let (mut sender, mut events) = channel(3);
+        for _ in 0..7 {
+            assert!(sender.push(&|| Event::Lifecycle(Lifecycle::Connect)));
+        }
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            seen.push(events.next().await);
+        }
+        assert!(sender.push(&|| Event::Lifecycle(Lifecycle::Connecting)));
+        seen.push(events.next().await);
+        assert!(matches!(
+            seen[..],
+            [
+                Some(Event::Lifecycle(Lifecycle::Connect)),
+                Some(Event::Lifecycle(Lifecycle::Connect)),
+                Some(Event::Lifecycle(Lifecycle::Connect)),
+                Some(Event::Lagged(4)),
+            ]
+        ));
+        assert!(matches!(events.next().await, Some(Event::Lifecycle(Lifecycle::Connecting))));
+        drop(events);
+        assert!(!sender.push(&|| Event::Lifecycle(Lifecycle::Connect)));
+    }
+}

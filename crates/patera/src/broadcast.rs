@@ -6,12 +6,14 @@ use patera_protocol::socketio::encode;
 use serde::Serialize;
 
 use crate::error::EmitError;
+use crate::flush::Sleepers;
 use crate::namespace::NamespaceInner;
 use crate::outbox::Item;
 use crate::outgoing;
 use crate::prepared::{Flags, Prepared};
 use crate::recovery::Event;
 use crate::rooms::{IntoRooms, Target};
+use crate::socket::SocketInner;
 
 /// Whom to emit to and how, put together step by step: `io.to("lobby").except(socket.id()).volatile().emit("news", 1)`.
 ///
@@ -92,46 +94,51 @@ impl Broadcast {
         let name = &namespace.name;
         let encode = |out: &mut Vec<u8>| encode::event(out, name, None, event, args);
         if let Some(recovery) = namespace.recovery() {
-            return Ok(self.push(namespace, event, &Event::encode(recovery, self.flags, encode)?));
+            let both = Event::encode(recovery, self.flags, encode)?;
+            let reached = self.push(namespace, |socket| socket.push_event(&both).map(|()| false));
+            return Ok(tell(namespace, reached, event, &both.bare().prepared));
         }
         let prepared = Prepared::packet(self.flags, encode)?;
-        let watched = namespace.is_outgoing_watched();
-        let (mut reached, mut to_tell) = (0, Vec::new());
-        namespace.rooms.for_each(&self.target, |socket| {
-            let item = Item { prepared: prepared.clone(), ack: None };
-            match socket.push(item) {
-                Ok(()) => {
-                    reached += 1;
-                    if watched {
-                        to_tell.push(socket.clone());
-                    }
-                }
-                Err(error) => socket.session.core.count_drop(&error),
-            }
-        });
-        if watched {
-            outgoing::tell(namespace, &to_tell, event, &prepared);
-        }
-        Ok(reached)
+        let reached =
+            self.push(namespace, |socket| socket.push_for_flush(Item { prepared: prepared.clone(), ack: None }));
+        Ok(tell(namespace, reached, event, &prepared))
     }
 
-    fn push(&self, namespace: &NamespaceInner, name: &str, event: &Event) -> usize {
+    /// Calls `push` for each socket of the target: true means that it is to be flushed.
+    fn push(&self, namespace: &NamespaceInner, push: impl Fn(&SocketInner) -> Result<bool, EmitError>) -> Reached {
         let watched = namespace.is_outgoing_watched();
-        let (mut reached, mut to_tell) = (0, Vec::new());
-        namespace.rooms.for_each(&self.target, |socket| match socket.push_event(event) {
-            Ok(()) => {
-                reached += 1;
+        let (mut reached, mut sleepers) = (Reached::default(), Sleepers::default());
+        namespace.rooms.for_each(&self.target, |socket| match push(socket) {
+            Ok(asleep) => {
+                reached.count += 1;
+                if asleep {
+                    sleepers.add(&socket.session);
+                }
                 if watched {
-                    to_tell.push(socket.clone());
+                    reached.to_tell.push(socket.clone());
                 }
             }
             Err(error) => socket.session.core.count_drop(&error),
         });
-        if watched {
-            outgoing::tell(namespace, &to_tell, name, &event.bare().prepared);
-        }
+        sleepers.flush();
         reached
     }
+}
+
+/// Whom a packet was put on the way to.
+#[derive(Default)]
+struct Reached {
+    count: usize,
+    /// Those among them, if somebody watches what goes out.
+    to_tell: Vec<Arc<SocketInner>>,
+}
+
+/// Tells who watches what goes out, without a lock.
+fn tell(namespace: &NamespaceInner, reached: Reached, event: &str, prepared: &Prepared) -> usize {
+    if !reached.to_tell.is_empty() {
+        outgoing::tell(namespace, &reached.to_tell, event, prepared);
+    }
+    reached.count
 }
 
 impl std::fmt::Debug for Broadcast {

@@ -317,6 +317,10 @@ impl Default for ConnectionStateRecovery {
 
 /// Packets handled in one turn of a session before other sessions run.
 pub(crate) const PACKETS_PER_TURN: usize = 64;
+/// Sessions whose outboxes one task flushes after a broadcast: other workers take other tasks.
+pub(crate) const SESSIONS_PER_FLUSH: usize = 256;
+/// Sessions flushed in one turn of that task before other tasks run.
+pub(crate) const SESSIONS_PER_TURN: usize = 32;
 /// Bytes written with one system call at the most; more waits for the next one.
 pub(crate) const WRITE_BYTES_MAX: usize = 256 << 10;
 /// Bytes read with one system call at the most: the size of the per-thread read buffer.

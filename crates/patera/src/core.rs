@@ -1,10 +1,11 @@
 //! What all sessions of one server share: options, the registry of sessions, counters.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use patera_protocol::engineio::{self, SessionConfig, Transport, Version};
 use patera_protocol::socketio::ConnectionConfig;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::config::Config;
@@ -32,6 +33,8 @@ pub(crate) struct Core {
     pub(crate) closed: Notify,
     /// Tells `close` that a session's task has ended.
     pub(crate) session_ended: Notify,
+    /// Of the first session: there broadcasts are written.
+    pub(crate) runtime: OnceLock<Handle>,
 }
 
 impl Core {
@@ -58,6 +61,7 @@ impl Core {
             closing: AtomicBool::new(false),
             closed: Notify::new(),
             session_ended: Notify::new(),
+            runtime: OnceLock::new(),
         }
     }
 

@@ -46,6 +46,7 @@ mod dispatch;
 mod emitter;
 pub mod engine;
 mod error;
+mod flush;
 mod handler;
 mod handshake;
 mod http;

@@ -4,16 +4,16 @@ use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use patera_protocol::engineio::payload::Format;
 use patera_protocol::socketio::{OwnedArgs, Slot};
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-use crate::config::{Config, OutboxPolicy};
+use crate::config::{COPY_BYTES_MAX, Config, OutboxPolicy};
 use crate::error::{AckError, DisconnectReason, EmitError};
 use crate::prepared::Prepared;
-use crate::transport::{Post, WebSocketLink};
+use crate::transport::{Batch, Leftover, Outlet, Post, WebSocketLink};
 
 /// One packet on its way to a client.
 pub(crate) struct Item {
@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Post(Post),
     /// A WebSocket that wants to take the session over.
     Probe(Box<WebSocketLink>),
+    /// What [`Outbox::flush`] could not write to the end: it goes in front.
+    Write(Leftover),
     /// Disconnect one socket from its namespace.
     Leave { slot: Slot, number: u64 },
     /// End the session.
@@ -81,6 +83,16 @@ pub(crate) struct Outbox(Mutex<State>);
 #[derive(Default)]
 struct Commands(Vec<Command>);
 
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Sleep {
+    #[default]
+    Awake,
+    /// It waits until its transport takes more.
+    Blocked,
+    /// It waits for something to send.
+    Idle,
+}
+
 #[derive(Default)]
 struct State {
     items: Items,
@@ -88,8 +100,11 @@ struct State {
     commands: Option<Box<Commands>>,
     /// Of `items` and of what the task has taken but not written yet.
     bytes: usize,
-    /// Whether the task sleeps: only then is it woken.
-    parked: bool,
+    sleep: Sleep,
+    /// Lent by the task while all that it was given is written and it waits for more.
+    outlet: Option<Outlet>,
+    /// Somebody has promised to call [`flush`](Outbox::flush).
+    promised: bool,
     /// Kept from one sleep to the next.
     waker: Option<Waker>,
     /// Whether a volatile packet would go out at once.
@@ -103,6 +118,25 @@ struct State {
 impl Outbox {
     /// Puts a packet behind those that wait, and wakes the session.
     pub(crate) fn push(&self, item: Item, config: &Config) -> Result<(), EmitError> {
+        self.admit(item, config).map(Self::wake)
+    }
+
+    /// Puts a packet behind those that wait. True if the session sleeps on: whoever pushed has to call
+    /// [`flush`](Self::flush) soon, on any thread.
+    pub(crate) fn push_for_flush(&self, item: Item, config: &Config) -> Result<bool, EmitError> {
+        let mut state = self.admit(item, config)?;
+        if state.promised {
+            return Ok(false);
+        }
+        if state.sleep == Sleep::Idle && state.outlet.is_some() {
+            state.promised = true;
+            return Ok(true);
+        }
+        Self::wake(state);
+        Ok(false)
+    }
+
+    fn admit(&self, item: Item, config: &Config) -> Result<MutexGuard<'_, State>, EmitError> {
         let size = item.prepared.size();
         let mut state = self.0.lock();
         if state.ending {
@@ -124,8 +158,35 @@ impl Outbox {
         }
         state.bytes += size;
         state.items.push(item);
-        Self::wake(state);
-        Ok(())
+        Ok(state)
+    }
+
+    /// Writes what waits for a session that sleeps, in its place. One that is awake does so by itself, and one that must do more
+    /// than write is woken. Gives the number of packets and bytes that were written.
+    pub(crate) fn flush(&self, config: &Config) -> (usize, usize) {
+        let mut state = self.0.lock();
+        state.promised = false;
+        let State { sleep: Sleep::Idle, outlet: Some(outlet), items, bytes, commands, writable, .. } = &mut *state
+        else {
+            Self::wake(state);
+            return (0, 0);
+        };
+        if *bytes > COPY_BYTES_MAX || items.iter().any(|item| item.ack.is_some()) {
+            Self::wake(state);
+            return (0, 0);
+        }
+        let mut batch = Batch::take();
+        items.iter().for_each(|item| outlet.add(&item.prepared, config, &mut batch));
+        let done = (items.len(), *bytes);
+        items.clear();
+        if let Some(queue) = outlet.write(batch) {
+            *writable = false;
+            commands.get_or_insert_default().0.push(Command::Write(Leftover { queue, bytes: done.1 }));
+            Self::wake(state);
+        } else {
+            *bytes = 0;
+        }
+        done
     }
 
     /// Puts packets behind those that wait, whatever there is room for: they are bounded by where they were kept.
@@ -158,8 +219,8 @@ impl Outbox {
         }
     }
 
-    fn wake(mut state: parking_lot::MutexGuard<'_, State>) {
-        if !mem::take(&mut state.parked) {
+    fn wake(mut state: MutexGuard<'_, State>) {
+        if mem::take(&mut state.sleep) == Sleep::Awake {
             return;
         }
         if let Some(waker) = state.waker.take() {
@@ -171,7 +232,7 @@ impl Outbox {
     /// The task is awake: takes all commands. The session's task only, as all below.
     pub(crate) fn begin_turn(&self) -> Turn {
         let mut state = self.0.lock();
-        state.parked = false;
+        state.sleep = Sleep::Awake;
         Turn {
             commands: state.commands.take().map(|commands| commands.0).unwrap_or_default(),
             overflowed: state.overflowed,
@@ -207,6 +268,15 @@ impl Outbox {
         state.bytes = state.bytes.saturating_sub(bytes);
     }
 
+    /// Lets others write while the session sleeps.
+    pub(crate) fn lend(&self, outlet: Option<Outlet>) {
+        self.0.lock().outlet = outlet;
+    }
+
+    pub(crate) fn take_back(&self) -> Option<Outlet> {
+        self.0.lock().outlet.take()
+    }
+
     pub(crate) fn set_writable(&self, writable: bool) {
         self.0.lock().writable = writable;
     }
@@ -222,7 +292,7 @@ impl Outbox {
         if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             state.waker = Some(cx.waker().clone());
         }
-        state.parked = true;
+        state.sleep = if can_send { Sleep::Idle } else { Sleep::Blocked };
         true
     }
 
@@ -241,7 +311,7 @@ impl Outbox {
         state.writable = false;
         state.bytes = 0;
         state.waker = None;
-        let dropped = (mem::take(&mut state.items), state.commands.take());
+        let dropped = (mem::take(&mut state.items), state.commands.take(), state.outlet.take());
         drop(state);
         drop(dropped);
     }

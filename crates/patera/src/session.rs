@@ -18,6 +18,7 @@ use std::time::Instant;
 
 use patera_protocol::engineio::{self, Message, SessionEvent, Transport};
 use patera_protocol::socketio::Slot;
+use tokio::runtime::Handle;
 use tokio::task::coop::has_budget_remaining;
 
 use self::ending::{Ending, Farewell, Phase};
@@ -29,7 +30,7 @@ use crate::error::DisconnectReason;
 use crate::outbox::{Command, PendingAck};
 use crate::stats::count;
 use crate::trace::trace;
-use crate::transport::{PollingLink, Post, WebSocketLink};
+use crate::transport::{Leftover, PollingLink, Post, WebSocketLink};
 
 /// What a session carries: Socket.IO, a plain WebSocket, or a user's own protocol on Engine.IO. Called by the session's task only.
 pub(crate) trait Application: Send + Unpin + 'static {
@@ -100,6 +101,7 @@ impl<A: Application> Session<A> {
         let engine =
             engineio::Session::server_with_version(shared.dialect.version, transport, &shared.core.engine, now);
         count(&shared.core.counters.sessions_opened, 1);
+        shared.core.runtime.get_or_init(Handle::current);
         shared.core.registry.insert(&shared);
         if shared.core.is_closing() {
             // `close` may have looked before this one was there.
@@ -192,6 +194,7 @@ impl<A: Application> Session<A> {
                 Command::Poll(get) => self.handle_get(get),
                 Command::Post(post) => self.handle_post(post),
                 Command::Probe(probe) => self.handle_probe(probe, now),
+                Command::Write(leftover) => self.take_over(leftover),
                 Command::Leave { slot, number } => {
                     self.app.handle_leave(slot, number, &Scope { waker, shared: &self.shared, now });
                 }
@@ -202,6 +205,12 @@ impl<A: Application> Session<A> {
                     self.end(reason, if flush { Farewell::Flush } else { Farewell::Now });
                 }
             }
+        }
+    }
+
+    fn take_over(&mut self, leftover: Leftover) {
+        if let Link::WebSocket(link) = &mut self.link {
+            link.take_over(leftover);
         }
     }
 
@@ -299,6 +308,7 @@ impl<A: Application> Session<A> {
         self.shared.outbox.set_writable(true);
         let (Link::Polling(mut polling), Link::WebSocket(link)) = (old, &mut self.link) else { return };
         link.owe_control(polling.take_control());
+        self.shared.outbox.lend(link.lend_outlet());
         polling.answer_get(|_| false);
         trace!(debug, "patera::engine", "session upgraded", sid = %self.shared.sid);
     }
@@ -343,8 +353,9 @@ impl<A: Application> Future for Session<A> {
 impl<A: Application> Session<A> {
     fn open(&mut self, waker: &Waker) {
         let now = tokio::time::Instant::now().into_std();
-        if matches!(self.link, Link::WebSocket(_)) {
+        if let Link::WebSocket(link) = &mut self.link {
             self.shared.outbox.set_writable(true);
+            self.shared.outbox.lend(link.lend_outlet());
         }
         self.app.open(&Scope { waker, shared: &self.shared, now });
     }

@@ -219,6 +219,14 @@ impl SocketInner {
         self.push_unusual(item, number)
     }
 
+    /// As [`push`](Self::push), without waking a session that sleeps: true if whoever pushed has to flush its outbox.
+    pub(crate) fn push_for_flush(&self, item: Item) -> Result<bool, EmitError> {
+        match self.state.load(Ordering::Acquire) {
+            CONNECTED => self.session.outbox.push_for_flush(item, &self.session.core.config),
+            _ => self.push(item).map(|()| false),
+        }
+    }
+
     pub(crate) fn emit(self: &Arc<Self>, event: &str, args: &impl Serialize, flags: Flags) -> Result<(), EmitError> {
         if let Some(recoverable) = self.recoverable() {
             return self.emit_recoverable(recoverable.recovery(), event, args, flags);

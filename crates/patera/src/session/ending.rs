@@ -45,6 +45,9 @@ impl<A: Application> Session<A> {
     pub(super) fn begin_closing(&mut self, ending: Ending, waker: &Waker, now: Instant) {
         trace!(debug, "patera::engine", "session ends", sid = %self.shared.sid, reason = %ending.reason);
         self.shared.outbox.refuse_items();
+        if let (Some(outlet), Link::WebSocket(link)) = (self.shared.outbox.take_back(), &mut self.link) {
+            link.take_back(outlet);
+        }
         if ending.farewell != Farewell::Flush {
             drop(self.shared.outbox.take_items(usize::MAX, 0));
         }

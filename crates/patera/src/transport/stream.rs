@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::upgrade::Upgraded;
@@ -11,14 +11,16 @@ use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 /// Any bidirectional byte stream.
 pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 pub(crate) enum Stream {
-    /// Nothing of HTTP is left: one system call reads, one writes.
-    Tcp(TcpStream),
+    /// Nothing of HTTP is left: one system call reads, one writes. Of the halves the second may be lent, to let others write
+    /// while the session sleeps; the session itself writes through the first.
+    Tcp(OwnedReadHalf, Option<OwnedWriteHalf>),
     /// TLS, HTTP/2, memory, and whatever else.
     Other(Box<dyn Duplex>),
 }
@@ -39,12 +41,13 @@ impl Stream {
     fn tcp(stream: TcpStream) -> Self {
         // A packet is a whole write: waiting for more would only delay it. A dead socket says so at its first read.
         let _ = stream.set_nodelay(true);
-        Stream::Tcp(stream)
+        let (read, write) = stream.into_split();
+        Stream::Tcp(read, Some(write))
     }
 
     pub(crate) fn peer_addr(&self) -> Option<SocketAddr> {
         match self {
-            Stream::Tcp(stream) => stream.peer_addr().ok(),
+            Stream::Tcp(stream, _) => stream.peer_addr().ok(),
             Stream::Other(_) => None,
         }
     }
@@ -52,7 +55,7 @@ impl Stream {
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
         let poll = match self {
-            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
+            Stream::Tcp(stream, _) => Pin::new(stream).poll_read(cx, &mut buffer),
             Stream::Other(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
         };
         poll.map_ok(|()| buffer.filled().len())
@@ -60,7 +63,7 @@ impl Stream {
 
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         match self {
-            Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, data),
+            Stream::Tcp(stream, _) => poll_io(stream.as_ref(), cx, |stream| stream.try_write(data)),
             Stream::Other(stream) => Pin::new(stream).poll_write(cx, data),
         }
     }
@@ -71,7 +74,7 @@ impl Stream {
         data: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self {
-            Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, data),
+            Stream::Tcp(stream, _) => poll_io(stream.as_ref(), cx, |stream| stream.try_write_vectored(data)),
             Stream::Other(stream) => Pin::new(stream).poll_write_vectored(cx, data),
         }
     }
@@ -79,15 +82,33 @@ impl Stream {
     /// Pushes written bytes out of buffers between us and the kernel; TCP has none.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Stream::Tcp(_) => Poll::Ready(Ok(())),
+            Stream::Tcp(..) => Poll::Ready(Ok(())),
             Stream::Other(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            // Dropping this half shuts it down.
+            Stream::Tcp(_, write) => {
+                *write = None;
+                Poll::Ready(Ok(()))
+            }
             Stream::Other(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+fn poll_io(
+    stream: &TcpStream,
+    cx: &mut Context<'_>,
+    mut write: impl FnMut(&TcpStream) -> io::Result<usize>,
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(stream.poll_write_ready(cx))?;
+        match write(stream) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            done => return Poll::Ready(done),
         }
     }
 }

@@ -13,7 +13,8 @@ use patera_websocket as ws;
 use patera_websocket::{CloseCode, Event, Opcode, Role};
 
 use super::batch::ReadBuffer;
-use super::{Batch, Stream};
+use super::outlet::Form;
+use super::{Batch, Leftover, Outlet, Stream};
 use crate::config::{Config, READ_BYTES_MAX};
 use crate::core::EngineDialect;
 use crate::prepared::Prepared;
@@ -248,16 +249,36 @@ impl WebSocketLink {
 
     /// Adds a packet of the application in this link's dialect.
     pub(crate) fn write(&self, prepared: &Prepared, config: &Config, batch: &mut Batch) {
-        if let (Some(agreed), Some(config)) = (self.connection.deflate(), &config.per_message_deflate)
-            && prepared.may_deflate(self.dialect, config)
-        {
-            return prepared.write_deflated(self.dialect, agreed.window_bits(Role::Server), config, batch);
+        self.form().write(prepared, config, batch);
+    }
+
+    fn form(&self) -> Form {
+        Form {
+            dialect: self.dialect,
+            window_bits: self.connection.deflate().map(|agreed| agreed.window_bits(Role::Server)),
         }
-        match self.dialect {
-            Dialect::Engine { base64 } => prepared.write_frames(Version::V4, base64, batch),
-            Dialect::EngineV3 { base64 } => prepared.write_frames(Version::V3, base64, batch),
-            Dialect::Native { raw } => prepared.write_native(raw, batch),
+    }
+
+    /// Lends the way out to the outbox; `None` where others cannot write.
+    pub(crate) fn lend_outlet(&mut self) -> Option<Outlet> {
+        let form = self.form();
+        match &mut self.stream {
+            Stream::Tcp(_, write) => write.take().map(|stream| Outlet { stream, form }),
+            Stream::Other(_) => None,
         }
+    }
+
+    /// Takes back what was lent.
+    pub(crate) fn take_back(&mut self, outlet: Outlet) {
+        if let Stream::Tcp(_, write) = &mut self.stream {
+            *write = Some(outlet.stream);
+        }
+    }
+
+    /// Puts in front of everything what others have not written to the end.
+    pub(crate) fn take_over(&mut self, rest: Leftover) {
+        self.in_flight += rest.bytes;
+        rest.queue.into_iter().for_each(|data| self.owe(data));
     }
 
     /// Adds a packet of the Engine.IO session itself.

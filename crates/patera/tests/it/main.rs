@@ -14,6 +14,7 @@ mod dynamic;
 mod emitting;
 mod engine;
 mod events;
+mod flushing;
 mod hyper;
 mod late;
 mod legacy;

@@ -106,6 +106,8 @@ impl Polling {
     }
 }
 
+const ENGINE: &str = "/socket.io/?EIO=4&transport=websocket";
+
 /// A WebSocket, whatever is spoken over it.
 pub(crate) struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
@@ -123,20 +125,33 @@ impl Client {
 
     /// A Socket.IO client with the open packet read, in no namespace yet.
     pub(crate) async fn engine(address: SocketAddr) -> Self {
-        let mut client = Self::open(address, "/socket.io/?EIO=4&transport=websocket", None).await;
-        let open = client.text().await;
+        Self::open(address, ENGINE, None).await.opened().await
+    }
+
+    async fn opened(mut self) -> Self {
+        let open = self.text().await;
         assert!(open.starts_with("0{\"sid\":\""), "{open}");
-        client
+        self
     }
 
     /// A Socket.IO client in the default namespace, with its id.
     pub(crate) async fn connect(address: SocketAddr) -> (Self, String) {
-        let mut client = Self::engine(address).await;
-        client.send("40").await;
-        let connected = client.text().await;
+        Self::engine(address).await.joined().await
+    }
+
+    /// As [`connect`](Self::connect), over a connection that is there already.
+    pub(crate) async fn connect_over(stream: TcpStream) -> (Self, String) {
+        let target = format!("ws://localhost{ENGINE}");
+        let (stream, _) = tokio_tungstenite::client_async(target, MaybeTlsStream::Plain(stream)).await.unwrap();
+        Client(stream).opened().await.joined().await
+    }
+
+    async fn joined(mut self) -> (Self, String) {
+        self.send("40").await;
+        let connected = self.text().await;
         let id = connected.strip_prefix("40{\"sid\":\"").and_then(|rest| rest.strip_suffix("\"}"));
         let id = id.unwrap_or_else(|| panic!("{connected}")).to_owned();
-        (client, id)
+        (self, id)
     }
 
     pub(crate) async fn send(&mut self, text: &str) {

@@ -98,7 +98,8 @@ pub struct Config {
     pub outbox_policy: OutboxPolicy,
     /// How long a WebSocket may take no byte while some are waiting; then the session ends with `transport error`. Default 10 s.
     pub outbox_stall_timeout: Duration,
-    /// Handlers of one session that may wait at once. Default 1,024. At the limit no more is read from that client and its ping deadline rests.
+    /// Handlers of one session that may wait at once, and events that wait for those before them. Default 1,024. At the limit, or when such
+    /// events hold more bytes than `max_http_buffer_size`, no more is read from that client and its ping deadline rests.
     pub pending_handlers_max: usize,
     /// Acknowledgements that may be awaited from one client. Default 1,024. One more fails with [`AckError::TooMany`](crate::AckError::TooMany).
     pub pending_acks_max: usize,

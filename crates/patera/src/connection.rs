@@ -17,6 +17,7 @@ use crate::details::DisconnectDetails;
 use crate::dispatch;
 use crate::error::{DisconnectReason, Error};
 use crate::io::IoInner;
+use crate::lines;
 use crate::namespace::NamespaceInner;
 use crate::namespaces::NoNamespace;
 use crate::outbox::{Command, Item, PendingAck};
@@ -123,18 +124,21 @@ impl Connection {
         match outcome {
             Outcome::Done => Ok(()),
             Outcome::Panicked => Err(DisconnectReason::HandlerPanicked),
-            Outcome::Connect { number, decision } => {
-                let mut sockets = self.sockets.iter().flatten();
-                let Some(socket) = sockets.find(|socket| socket.0.number == number).cloned() else {
-                    // The client has given up meanwhile.
-                    return Ok(());
-                };
-                match decision {
-                    Ok(()) => self.let_in(&socket, scope),
-                    Err(error) => self.refuse(&socket, &error, scope),
-                }
-            }
+            Outcome::Connect { number, decision } => match (self.socket(number), decision) {
+                // The client has given up meanwhile.
+                (None, _) => Ok(()),
+                (Some(socket), Ok(())) => self.let_in(&socket, scope),
+                (Some(socket), Err(error)) => self.refuse(&socket, &error, scope),
+            },
+            Outcome::Stepped { number, decision } => match self.socket(number) {
+                None => Ok(()),
+                Some(socket) => lines::resume(&socket, decision, &mut self.tasks, scope.waker),
+            },
         }
+    }
+
+    fn socket(&self, number: u64) -> Option<Socket> {
+        self.sockets.iter().flatten().find(|socket| socket.0.number == number).cloned()
     }
 
     fn let_in(&mut self, socket: &Socket, scope: &Scope<'_>) -> Result<(), DisconnectReason> {
@@ -295,7 +299,7 @@ impl Application for Connection {
     }
 
     fn is_full(&self) -> bool {
-        self.tasks.len() >= self.io.core.config.pending_handlers_max
+        self.tasks.is_full(&self.io.core.config)
     }
 
     fn poll(&mut self, scope: &Scope<'_>) -> Result<(), DisconnectReason> {

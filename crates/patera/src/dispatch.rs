@@ -12,6 +12,8 @@ use crate::handler::{
     CONNECTION, Call, DISCONNECT, DISCONNECTING, EventContext, EventHandler, Failure, MIDDLEWARE, Middleware,
     MiddlewareFuture,
 };
+use crate::lines;
+use crate::lines::InLine;
 use crate::listeners::{Listener, ListenerId, listens};
 use crate::prepared::Prepared;
 use crate::socket::{Socket, SocketInner};
@@ -121,7 +123,10 @@ pub(crate) fn event(
     }
     let hooks = socket.0.namespace.hooks();
     let listens = socket.0.listens();
-    if hooks.is_special || listens & listens::ANY != 0 {
+    if hooks.is_special || listens & !listens::EVENTS != 0 {
+        if hooks.is_ordered || listens & listens::MIDDLEWARES != 0 {
+            return lines::event(socket, name, args, ack, tasks, waker);
+        }
         any(socket, name, args, ack, tasks, waker)?;
     }
     let context = || EventContext::new(Call::new(socket, name, ack), args);
@@ -144,7 +149,7 @@ pub(crate) fn event(
 
 /// True for the one who may call this handler of `once`, which is removed.
 #[cold]
-fn take_last_call(listener: &Listener, off: impl FnOnce(ListenerId) -> bool) -> bool {
+pub(crate) fn take_last_call(listener: &Listener, off: impl FnOnce(ListenerId) -> bool) -> bool {
     let may_call = listener.take_call();
     if may_call {
         off(listener.id);
@@ -166,25 +171,31 @@ fn any(
     let own = socket.0.listeners(|listeners| listeners.any.clone());
     let name: Arc<str> = name.into();
     for listener in hooks.listeners.any.iter().chain(&own) {
-        let handler = OfAny { handler: &*listener.handler, event: name.clone() };
+        let handler = Named { handler: &*listener.handler, event: name.clone(), in_line: None };
         start(&handler, EventContext::new(Call::new(socket, &name, ack).without_refusal(), args), tasks, waker)?;
     }
     Ok(())
 }
 
-/// A handler of any event, at work on this one: failures are reported under its name.
-struct OfAny<'a> {
-    handler: &'a dyn EventHandler,
-    event: Arc<str>,
+/// A handler at work on one event: failures are reported under its name, though it may be registered for any.
+pub(crate) struct Named<'a> {
+    pub(crate) handler: &'a dyn EventHandler,
+    pub(crate) event: Arc<str>,
+    /// Whose line waits for it, if one does.
+    pub(crate) in_line: Option<u64>,
 }
 
-impl EventHandler for OfAny<'_> {
+impl EventHandler for Named<'_> {
     fn event(&self) -> &Arc<str> {
         &self.event
     }
 
     fn start(&self, event: &mut EventContext<'_, '_>) -> Result<Task, CallError> {
-        self.handler.start(event)
+        let task = self.handler.start(event)?;
+        Ok(match self.in_line {
+            None => task,
+            Some(number) => Box::pin(InLine { number, task }),
+        })
     }
 }
 
@@ -197,6 +208,7 @@ pub(crate) fn disconnect(
 ) -> Result<(), DisconnectReason> {
     let was_let_in = socket.0.was_let_in();
     let Some(is_kept) = socket.0.set_disconnected(reason) else { return Ok(()) };
+    tasks.end_line(socket.0.number);
     // The last of the disconnect handlers that drops it clears the socket.
     let clear = Arc::new(ClearOnDrop(socket.0.clone()));
     let hooks = socket.0.namespace.hooks();
@@ -245,7 +257,7 @@ pub(crate) fn forget(Socket(socket): &Socket) {
 }
 
 /// Calls a handler and polls it once. Arguments that do not fit are reported, to the client too; a panic ends the connection.
-fn start(
+pub(crate) fn start(
     handler: &dyn EventHandler,
     mut context: EventContext<'_, '_>,
     tasks: &mut Tasks,

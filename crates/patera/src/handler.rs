@@ -213,6 +213,8 @@ pub enum Failure {
     Call(CallError),
     /// The handler returned an error.
     Handler(Error),
+    /// An event middleware refused the event.
+    Refused(Error),
     /// The handler panicked; its connection is closed.
     Panic,
 }
@@ -221,7 +223,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Call(error) => error.fmt(f),
-            Failure::Handler(error) => error.fmt(f),
+            Failure::Handler(error) | Failure::Refused(error) => error.fmt(f),
             Failure::Panic => f.write_str("a handler panicked"),
         }
     }

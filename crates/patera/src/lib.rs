@@ -51,6 +51,7 @@ mod handler;
 mod handshake;
 mod http;
 mod io;
+mod lines;
 mod listeners;
 mod namespace;
 mod namespaces;

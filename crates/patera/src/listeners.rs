@@ -8,7 +8,10 @@ use patera_protocol::handler::IntoReply;
 use patera_protocol::socketio::Value;
 use smallvec::SmallVec;
 
-use crate::handler::{ANY, CONNECTION, DISCONNECT, DISCONNECTING, EventHandler, Handler, event_handler};
+use crate::handler::{
+    ANY, CONNECTION, DISCONNECT, DISCONNECTING, EventHandler, Handler, IntoDecision, Middleware, event_handler,
+    middleware,
+};
 use crate::namespace::Namespace;
 use crate::room_events::RoomEvent;
 use crate::socket::Socket;
@@ -93,6 +96,8 @@ pub(crate) struct RoomListener {
 pub(crate) struct Listeners {
     pub(crate) events: ByEvent,
     pub(crate) any: Vec<Listener>,
+    /// Those of events.
+    pub(crate) middlewares: Vec<Arc<dyn Middleware>>,
     pub(crate) outgoing: Vec<Outgoing>,
     pub(crate) rooms: Vec<RoomListener>,
     pub(crate) connection: Vec<Listener>,
@@ -105,6 +110,7 @@ pub(crate) mod listens {
     pub(crate) const NOTHING: u8 = 0;
     pub(crate) const EVENTS: u8 = 1;
     pub(crate) const ANY: u8 = 2;
+    pub(crate) const MIDDLEWARES: u8 = 4;
 }
 
 /// What was taken out of a list. It is the user's and may do anything when it is dropped: not under a lock.
@@ -217,6 +223,44 @@ impl Namespace {
         H::Output: IntoReply,
     {
         self.listen(Listener::new(ANY, handler), |listeners, listener| listeners.any.insert(0, listener))
+    }
+
+    /// Adds a middleware of events: an async function that lets each event of any socket through to its handlers, or refuses it.
+    ///
+    /// ```no_run
+    /// # use patera::{EventName, Io, Result, Socket};
+    /// # let io = Io::new();
+    /// io.event_middleware(async |socket: Socket, EventName(event): EventName| -> Result {
+    ///     if event == "delete" && !socket.rooms().iter().any(|room| &**room == "admins") {
+    ///         Err("not allowed")?;
+    ///     }
+    ///     Ok(())
+    /// });
+    /// ```
+    ///
+    /// Parameters as for handlers. They run one after the other, behind the handlers of [any](Self::on_any) event; the socket's next
+    /// event waits until they have decided, so that order is kept. Acknowledgements, heartbeats and disconnections do not wait. An `Err`, or
+    /// arguments that do not fit, is told to [`on_error`](Self::on_error), acknowledged as `{"error": …}`, and no handler sees the event.
+    ///
+    /// Events that wait count for [`Config::pending_handlers_max`](crate::Config::pending_handlers_max).
+    pub fn event_middleware<P: 'static, H>(&self, handler: H) -> &Self
+    where
+        H: Handler<P>,
+        H::Output: IntoDecision,
+    {
+        let middleware = middleware(handler);
+        self.inner.change(|hooks| hooks.listeners.middlewares.push(middleware.clone()));
+        self
+    }
+
+    /// From now on each handler of a socket's event ends before the next handler of that socket starts, be it of the same event or
+    /// of the next. Without it handlers start in order and run side by side.
+    ///
+    /// Acknowledgements, heartbeats and disconnections do not wait: a handler may await the client's answer. What waits counts for
+    /// [`Config::pending_handlers_max`](crate::Config::pending_handlers_max).
+    pub fn sequential(&self) -> &Self {
+        self.inner.change(|hooks| hooks.is_sequential = true);
+        self
     }
 
     /// Adds a function that hears of every event sent to a socket of this namespace: the socket, the event, its arguments.
@@ -364,6 +408,16 @@ impl Socket {
         H::Output: IntoReply,
     {
         self.0.listen(listens::ANY, Listener::new(ANY, handler), |all, listener| all.any.insert(0, listener))
+    }
+
+    /// Adds a middleware of this socket's events: see [`Namespace::event_middleware`], whose come first. It stays.
+    pub fn event_middleware<P: 'static, H>(&self, handler: H)
+    where
+        H: Handler<P>,
+        H::Output: IntoDecision,
+    {
+        let middleware = middleware(handler);
+        self.0.add_middleware(middleware);
     }
 
     /// Adds a function that hears of every event sent to this socket: see [`Namespace::on_any_outgoing`], whose come first.

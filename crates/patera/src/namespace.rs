@@ -38,8 +38,12 @@ pub(crate) struct NamespaceInner {
 pub(crate) struct Hooks {
     pub(crate) middlewares: Vec<Arc<dyn Middleware>>,
     pub(crate) listeners: Listeners,
+    /// Whether each handler of a socket waits for the one before.
+    pub(crate) is_sequential: bool,
     /// Whether an event needs more than the handlers of its name.
     pub(crate) is_special: bool,
+    /// Whether an event may have to wait for the one before.
+    pub(crate) is_ordered: bool,
     error: Option<ErrorHook>,
 }
 
@@ -94,7 +98,8 @@ impl NamespaceInner {
         self.hooks.rcu(|hooks| {
             let mut hooks = Hooks::clone(hooks);
             change(&mut hooks);
-            hooks.is_special = !hooks.listeners.any.is_empty();
+            hooks.is_ordered = hooks.is_sequential || !hooks.listeners.middlewares.is_empty();
+            hooks.is_special = hooks.is_ordered || !hooks.listeners.any.is_empty();
             hooks
         });
     }

@@ -17,7 +17,7 @@ use crate::broadcast::Broadcast;
 use crate::core::Shared;
 use crate::emitter::{Acknowledgement, Emitter};
 use crate::error::{DisconnectReason, EmitError, JoinError};
-use crate::handler::Failure;
+use crate::handler::{Failure, Middleware};
 use crate::handshake::Handshake;
 use crate::io::{Io, IoInner};
 use crate::listeners::{Handlers, Listener, ListenerId, Listeners, Outgoing, Removed, listens};
@@ -378,6 +378,11 @@ impl SocketInner {
         self.keep(|kept| add(&mut kept.listeners, listener));
         self.listens.fetch_or(kind, Ordering::AcqRel);
         id
+    }
+
+    pub(crate) fn add_middleware(&self, middleware: Arc<dyn Middleware>) {
+        self.keep(|kept| kept.listeners.middlewares.push(middleware));
+        self.listens.fetch_or(listens::MIDDLEWARES, Ordering::AcqRel);
     }
 
     pub(crate) fn listen_outgoing(

@@ -10,8 +10,10 @@ use futures_util::stream::{FuturesUnordered, Stream as _};
 use patera_protocol::socketio::Slot;
 
 use crate::choosing::{Choosing, Chosen};
+use crate::config::Config;
 use crate::error::Error;
 use crate::handler::Failure;
+use crate::lines::Lines;
 use crate::socket::Socket;
 use crate::stats::{count, uncount};
 
@@ -31,6 +33,11 @@ pub(crate) enum Outcome {
         number: u64,
         decision: Result<(), Error>,
     },
+    /// What the line of the socket with this number waited for has ended: a handler, or a middleware that has decided.
+    Stepped {
+        number: u64,
+        decision: Result<(), Error>,
+    },
     /// User code panicked.
     Panicked,
 }
@@ -43,6 +50,7 @@ pub(crate) struct Tasks(Option<Box<UnderWay>>);
 struct UnderWay {
     handlers: FuturesUnordered<Waiting>,
     choosing: Choosing,
+    lines: Lines,
 }
 
 impl Tasks {
@@ -59,10 +67,30 @@ impl Tasks {
         let polled = Pin::new(&mut under_way.handlers).poll_next(&mut Context::from_waker(waker));
         if let Poll::Ready(None) = polled
             && under_way.choosing.is_idle()
+            && under_way.lines.is_empty()
         {
             self.0 = None;
         }
         polled
+    }
+
+    /// The events that are handled one after the other.
+    pub(crate) fn lines(&mut self) -> &mut Lines {
+        &mut self.0.get_or_insert_default().lines
+    }
+
+    /// The socket with this number has ended.
+    pub(crate) fn end_line(&mut self, number: u64) {
+        if let Some(under_way) = &mut self.0 {
+            under_way.lines.remove(number);
+        }
+    }
+
+    /// Whether so many handlers and events wait, or events with so many bytes, that no more may be read.
+    pub(crate) fn is_full(&self, config: &Config) -> bool {
+        let Some(under_way) = &self.0 else { return false };
+        let (events, bytes) = under_way.lines.waiting();
+        under_way.handlers.len() + events >= config.pending_handlers_max || bytes > config.max_http_buffer_size
     }
 
     /// The namespaces that the client has asked for.

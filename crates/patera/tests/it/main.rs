@@ -19,6 +19,7 @@ mod hyper;
 mod late;
 mod legacy;
 mod limits;
+mod lines;
 mod listeners;
 mod memory;
 mod mounting;

@@ -1,49 +1,14 @@
 // The client kinds of python-socketio 5 and 4, driven over JSON lines: see agent.py.
 
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { startProgram } from "./lines.mjs";
 import { troubles2 } from "./node.mjs";
 
 const home = fileURLToPath(new URL("..", import.meta.url));
 
-async function startAgent(kind, environment = ".venv") {
-  const child = spawn(`${home}${environment}/bin/python`, ["clients/agent.py", kind], {
-    cwd: home,
-    stdio: ["pipe", "pipe", "inherit"],
-    env: { ...process.env, PYTHONUNBUFFERED: "1" },
-  });
-  const kill = () => child.kill("SIGKILL");
-  process.on("exit", kill);
-  const pending = new Map();
-  let number = 0;
-  let ended;
-  createInterface({ input: child.stdout }).on("line", (line) => {
-    const { number: of, result, error } = JSON.parse(line);
-    const { resolve, reject } = pending.get(of);
-    pending.delete(of);
-    if (error === undefined) resolve(result);
-    else reject(new Error(error));
-  });
-  child.once("exit", (code) => {
-    ended = new Error(`the Python agent ended with ${code}`);
-    for (const { reject } of pending.values()) reject(ended);
-  });
-  return {
-    run: (operation, handle, args) =>
-      new Promise((resolve, reject) => {
-        if (ended) return reject(ended);
-        number += 1;
-        pending.set(number, { resolve, reject });
-        child.stdin.write(`${JSON.stringify({ number, operation, handle, args })}\n`);
-      }),
-    stop: async () => {
-      process.off("exit", kill);
-      kill();
-      if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
-    },
-  };
+function startAgent(kind, environment = ".venv") {
+  const python = `${home}${environment}/bin/python`;
+  return startProgram("the Python agent", python, ["clients/agent.py", kind], { PYTHONUNBUFFERED: "1" });
 }
 
 export const pythonAsync = {

@@ -28,8 +28,9 @@ pub(crate) struct Options {
 pub(crate) fn run_command(options: &Options) -> Outcome {
     setup::run()?;
     let workspace = Workspace::load()?;
-    let mut program = runner();
+    let mut program = runner(&workspace);
     if options.server == "node" {
+        Program::cargo().args(["build", "--package", "conformance-client"]).run()?;
         client::build_package()?;
         program = program.args(["--server", "node"]);
     } else {
@@ -42,10 +43,11 @@ pub(crate) fn run_command(options: &Options) -> Outcome {
     program.args(&options.files).run()
 }
 
-/// Builds the server under test, the binary whose demo page is tested, the examples, and our own client for Node.
+/// Builds the server under test, the agent of our Rust client, the binary whose demo page is tested, the examples, and our own
+/// client for Node.
 pub(crate) fn build(workspace: &Workspace) -> Outcome {
     let mut arguments = vec!["build", "--all-features"];
-    for package in ["conformance-server", "patera-cli", "examples"] {
+    for package in ["conformance-server", "conformance-client", "patera-cli", "examples"] {
         if workspace.has(package) {
             arguments.extend(["--package", package]);
         }
@@ -58,7 +60,7 @@ pub(crate) fn build(workspace: &Workspace) -> Outcome {
 pub(crate) fn run_all(workspace: &Workspace) -> Outcome<String> {
     build(workspace)?;
     let mut totals = None;
-    let ended = with_our_programs(runner(), workspace).run_and_see(|line| {
+    let ended = with_our_programs(runner(workspace), workspace).run_and_see(|line| {
         let is_totals = line.contains(" passed, ") && line.contains(" failed");
         if is_totals {
             totals = Some(line.to_owned());
@@ -72,9 +74,10 @@ pub(crate) fn run_all(workspace: &Workspace) -> Outcome<String> {
     totals.ok_or_else(|| Failure::own("the conformance tests printed no totals"))
 }
 
-fn runner() -> Program {
+fn runner(workspace: &Workspace) -> Program {
     let chromium = setup::chromium().map_or_else(|| OsString::from("/usr/bin/chromium"), OsString::from);
-    Program::new("node").args(["run.mjs"]).within(workspace::conformance()).env("CHROMIUM", chromium)
+    let program = Program::new("node").args(["run.mjs"]).within(workspace::conformance()).env("CHROMIUM", chromium);
+    program.env("PATERA_CLIENT", workspace.program("debug", "conformance-client"))
 }
 
 fn with_our_programs(program: Program, workspace: &Workspace) -> Program {

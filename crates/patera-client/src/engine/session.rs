@@ -295,16 +295,7 @@ impl Engine {
 
     fn poll_receive(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut has_moved = false;
-        if let Some(polling) = &mut self.polling
-            && let Poll::Ready(answer) = polling.poll_received(cx)
-        {
-            match answer {
-                Ok(body) => self.handle_payload(&body, now),
-                Err(error) => self.lose(Transport::Polling, Some(error)),
-            }
-            self.keep_polling();
-            has_moved = true;
-        }
+        // The probe first: if it was answered, no further GET has to be waited for.
         if let Some(websocket) = &mut self.websocket
             && let Poll::Ready(message) = websocket.poll_next(cx)
         {
@@ -313,6 +304,16 @@ impl Engine {
                 Some(Err(error)) => self.lose(Transport::WebSocket, Some(error)),
                 None => self.lose(Transport::WebSocket, None),
             }
+            has_moved = true;
+        }
+        if let Some(polling) = &mut self.polling
+            && let Poll::Ready(answer) = polling.poll_received(cx)
+        {
+            match answer {
+                Ok(body) => self.handle_payload(&body, now),
+                Err(error) => self.lose(Transport::Polling, Some(error)),
+            }
+            self.keep_polling();
             has_moved = true;
         }
         has_moved

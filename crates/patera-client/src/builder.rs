@@ -207,6 +207,11 @@ impl ClientBuilder {
         Ok(Manager::start(Endpoint::new(Address::parse(&self.url)?, Arc::new(self.config))?))
     }
 
+    /// The URL and the options, for what is no client.
+    pub(crate) fn into_parts(self) -> (String, Config) {
+        (self.url, self.config)
+    }
+
     /// The client, not connected yet: [`connect`](crate::Socket::connect) when all is ready. For clients that are to keep trying
     /// from the start: `client.connect();` without awaiting it.
     ///

@@ -11,7 +11,8 @@
 //! | `acks`, `retries`, `backoff`, `cookies` | pure parts |
 //! | `codec` | Socket.IO packets to messages |
 //! | `engine` | one Engine.IO session and its transports |
-//! | `net` | TCP, proxy, TLS, HTTP |
+//! | `net` | TCP, proxy, TLS, HTTP, the WebSocket |
+//! | `plain` | a WebSocket without Socket.IO |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -37,6 +38,7 @@ mod manager;
 mod msgpack;
 mod namespace;
 mod net;
+mod plain;
 mod retries;
 mod shared;
 mod socket;
@@ -50,6 +52,7 @@ pub use patera_protocol::socketio::{ArgumentError, ConnectionConfig, EncodeError
 #[cfg(feature = "deflate")]
 #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
 pub use patera_websocket::DeflateConfig;
+pub use patera_websocket::stream::{Message, WebSocketStream};
 
 pub use crate::address::UrlError;
 pub use crate::builder::ClientBuilder;

@@ -6,13 +6,13 @@ use std::task::{Context, Poll, ready};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use patera_websocket::stream::{ConnectOptions, Message, WebSocketStream};
+use patera_websocket::stream::{Message, WebSocketStream};
 
 use super::Boxed;
 use super::endpoint::Endpoint;
 use super::frame::{Frame, Payload};
 use crate::error::TransportError;
-use crate::net::{Route, Stream};
+use crate::net::{Stream, open_websocket};
 
 /// So much is encoded ahead of what the socket below has taken; the rest waits in the queue, where it can still move to another
 /// transport or be counted.
@@ -94,15 +94,6 @@ impl WebSocket {
 }
 
 async fn open(endpoint: &Endpoint, sid: Option<&str>) -> Result<WebSocketStream<Stream>, TransportError> {
-    let config = &endpoint.config;
-    let stream = endpoint.connector.connect(Route::Tunnel).await?;
-    let subprotocols: Vec<&str> = config.protocols.iter().map(String::as_str).collect();
-    let mut options = ConnectOptions { subprotocols: &subprotocols, headers: endpoint.headers(), ..Default::default() };
-    options.config.message_bytes_max = config.message_bytes_max;
-    options.config.frame_bytes_max = config.message_bytes_max;
-    #[cfg(feature = "deflate")]
-    {
-        options.deflate = config.per_message_deflate;
-    }
-    Ok(WebSocketStream::connect_with(stream, &endpoint.websocket_uri(sid), options).await?)
+    let uri = endpoint.websocket_uri(sid);
+    open_websocket(&endpoint.connector, &uri, endpoint.headers(), &endpoint.config).await
 }

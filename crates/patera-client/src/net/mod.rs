@@ -3,11 +3,13 @@
 mod connector;
 mod lane;
 mod proxy;
+mod websocket;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use connector::{Connector, Route};
 pub(crate) use lane::{Answer, Lane};
+pub(crate) use websocket::open_websocket;
 
 /// A connection of whatever kind.
 pub(crate) type Stream = Box<dyn Io>;

@@ -4,4 +4,5 @@
 
 mod connecting;
 mod life;
+mod plain;
 mod support;

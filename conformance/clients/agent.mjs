@@ -159,6 +159,7 @@ export class Agent {
       query: options.query,
       extraHeaders: options.headers,
       perMessageDeflate: options.perMessageDeflate,
+      eio: options.eio,
       forceJSONP: options.mode === "jsonp",
       autoConnect: false,
     });

@@ -90,6 +90,12 @@ async function startPage(which, bundle = 4) {
   };
 }
 
+/** A page with this bundle for tests that are written out: `evaluate`, and `stop`. */
+export async function chromiumPage(bundle) {
+  const { page, origin, stop } = await startPage("socketio", bundle);
+  return { origin, page, evaluate: (...command) => page.evaluate(...command), stop };
+}
+
 export const chromium4 = {
   ...node4,
   name: "Chromium with socket.io-client 4.8.4",

@@ -78,6 +78,16 @@ function without(can, lacking) {
   return new Set([...can].filter((ability) => !(ability in lacking)));
 }
 
+/** Ours, made to speak the protocol of the generations before 3.0, which has no auth payload. */
+export const nodeWebEio3 = {
+  ...nodeWeb,
+  name: "Patera's client on Engine.IO 3",
+  can: new Set([...nodeWeb.can].filter((ability) => ability !== "auth")),
+  client: { eio: 3 },
+  legacy: true,
+  troubles: troubles2,
+};
+
 export const node2 = {
   ...node3,
   name: "socket.io-client 2.5.0",

@@ -17,6 +17,7 @@
   }
 
   // src/platform.ts
+  var isBytes = (type) => /octet-stream/.test(type ?? "");
   var platform = {
     /** Resolves to whatever the server answers; rejects if it does not. */
     async request({ url, body, options, signal }) {
@@ -28,7 +29,10 @@
         cache: "no-store",
         signal
       });
-      return { status: response.status, text: await response.text() };
+      return {
+        status: response.status,
+        body: await (isBytes(response.headers.get("content-type")) ? response.arrayBuffer() : response.text())
+      };
     },
     webSocket(url, options) {
       return new WebSocket(url, options.protocols ?? []);
@@ -89,17 +93,21 @@
     const texts = packets.map((packet) => encodeText(packet, version));
     return version < 4 ? texts.map((text) => `${text.length}:${text}`).join("") : texts.join(separator);
   }
-  function decodePayload(text, version) {
+  function decodePayload(body, version) {
     const packets = [];
-    for (const each of version < 4 ? splitByLength(text) : text.split(separator)) {
-      const packet = decodeText(each, version);
+    for (const each of split(body, version)) {
+      const packet = typeof each === "string" ? decodeText(each, version) : decodeBytes(each, version);
       packets.push(packet);
       if (packet.type === "error") break;
     }
     return packets;
   }
-  function isVersion3(text) {
-    return /^\d+:0\{/.test(text);
+  function split(body, version) {
+    if (typeof body !== "string") return splitBytes(new Uint8Array(body));
+    return version < 4 ? splitByLength(body) : body.split(separator);
+  }
+  function isVersion3(body) {
+    return typeof body !== "string" || /^\d+:0\{/.test(body);
   }
   function splitByLength(text) {
     const texts = [];
@@ -115,6 +123,22 @@
     } while (at < text.length);
     return texts;
   }
+  function splitBytes(bytes) {
+    const packets = [];
+    let at = 0;
+    do {
+      const end = bytes.indexOf(255, at);
+      const from = end + 1;
+      const digits = bytes.subarray(at + 1, end);
+      const packet = bytes.slice(from, from + Number(digits.join("")));
+      const kind = bytes[at];
+      if (kind > 1 || end < at + 2 || digits[0] === 0 || digits.some((digit) => digit > 9)) return [...packets, ""];
+      at = from + Number(digits.join(""));
+      if (at > bytes.length) return [...packets, ""];
+      packets.push(kind === 1 ? packet.buffer : new TextDecoder().decode(packet));
+    } while (at < bytes.length);
+    return packets;
+  }
 
   // src/emitter.ts
   var Emitter = class {
@@ -129,7 +153,10 @@
     }
     /** As `on`, for the next such event alone. */
     once(event, listener) {
+      let isOver = false;
       const once = (...args) => {
+        if (isOver) return;
+        isOver = true;
         this.off(event, once);
         listener.apply(this, args);
       };
@@ -307,9 +334,9 @@
       this._request(
         poll,
         void 0,
-        (text) => {
+        (body) => {
           this._poll = void 0;
-          this._onPayload(text);
+          this._onPayload(body);
           this.emitReserved("pollComplete");
           if (this.readyState === "open") this._get();
           else this._checkPaused();
@@ -317,9 +344,9 @@
         "xhr poll error"
       );
     }
-    _onPayload(text) {
-      if (this.readyState === "opening" && isVersion3(text)) this.opts.eio = 3;
-      for (const packet of decodePayload(text, this.version)) {
+    _onPayload(body) {
+      if (this.readyState === "opening" && isVersion3(body)) this.opts.eio = 3;
+      for (const packet of decodePayload(body, this.version)) {
         if (this.readyState === "closed") return;
         if (this.readyState === "opening" && packet.type === "open") this.onOpen();
         if (packet.type === "close") return this.onClose({ description: "transport closed by the server" });
@@ -344,10 +371,10 @@
     }
     _request(abort, body, then, failure) {
       this._send(abort, body).then(
-        ({ status, text }) => {
+        ({ status, body: body2 }) => {
           if (this.readyState === "closed") return;
-          if (status === 200) then(text);
-          else this.onError(failure, status, { status, responseText: text });
+          if (status === 200) then(body2);
+          else this.onError(failure, status, { status, responseText: body2 });
         },
         (error) => this.onError(failure, error)
       );
@@ -540,7 +567,6 @@
       const { opts } = this;
       const own = opts.transportOptions?.[name];
       const query = { ...opts.query, EIO: opts.eio, transport: name };
-      if (opts.eio < 4 && name === "polling") query.b64 = 1;
       if (this.id) query.sid = this.id;
       return new this._transports[name]({ ...opts, ...own, query, eio: opts.eio, socket: this });
     }
@@ -577,7 +603,6 @@
       this.emitReserved("handshake", handshake);
       const { opts } = this;
       opts.eio = transport.opts.eio;
-      if (opts.eio < 4 && transport.name === "polling") transport.query.b64 = 1;
       this.id = transport.query.sid = handshake.sid;
       this._maxPayload = handshake.maxPayload;
       this.readyState = "open";

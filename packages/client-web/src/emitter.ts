@@ -52,7 +52,11 @@ export class Emitter<Listen extends EventsMap, Emit extends EventsMap, Reserved 
     event: Event,
     listener: ReservedOrUserListener<Reserved, Listen, Event>,
   ): this {
+    let isOver = false;
     const once: Kept = (...args) => {
+      // The same event may be raised again before the first time has come to this one.
+      if (isOver) return;
+      isOver = true;
       this.off(event, once as any);
       listener.apply(this, args);
     };

@@ -12,11 +12,14 @@ export interface HttpRequest {
   signal: AbortSignal;
 }
 
-/** The answer to it. */
+/** The answer to it: bytes where its type says so, as servers of Engine.IO 3 do. */
 export interface HttpResponse {
   status: number;
-  text: string;
+  body: string | ArrayBuffer;
 }
+
+/** Whether a body of this `Content-Type` is bytes. */
+export const isBytes = (type: string | null | undefined): boolean => /octet-stream/.test(type ?? "");
 
 /** The part of a `WebSocket` that is used. */
 export interface WebSocketLike {
@@ -40,7 +43,10 @@ export const platform = {
       cache: "no-store",
       signal,
     });
-    return { status: response.status, text: await response.text() };
+    return {
+      status: response.status,
+      body: await (isBytes(response.headers.get("content-type")) ? response.arrayBuffer() : response.text()),
+    };
   },
 
   webSocket(url: string, options: Partial<EngineOptions>): WebSocketLike {

@@ -45,18 +45,19 @@ for (const [name, version] of [
     }
   });
 
-  test(`${name}: payloads of text`, () => {
+  test(`${name}: payloads`, () => {
     const { valid, invalid } = read(`${name}-payloads`);
-    for (const { body, packets, decode_only } of valid) {
-      if (body === undefined || decode_only) continue;
-      assert.deepEqual(decodePayload(body, version).map(row), packets, body);
-      assert.equal(encodePayload(packets.map(packetOf), version), body);
+    for (const { body, bytes_hex, packets, decode_only } of valid) {
+      // Clients of 1.x encode text twice: servers make up for that, and never write so.
+      if (decode_only) continue;
+      assert.deepEqual(decodePayload(body ?? fromHex(bytes_hex), version).map(row), packets, body ?? bytes_hex);
+      if (body !== undefined) assert.equal(encodePayload(packets.map(packetOf), version), body);
     }
-    for (const { body, before, error } of invalid) {
-      // Bytes are for `fetch`, or were not asked for. A client does not count control packets.
-      if (body === undefined || error === "too_many_control_packets") continue;
-      const came = decodePayload(body, version);
-      assert.equal(came.pop()?.type, "error", body);
+    for (const { body, bytes_hex, before, error } of invalid) {
+      // Text that is no UTF-8 is patched, not refused; and a client does not count control packets.
+      if ((body ?? bytes_hex) === undefined || /^(too_many_control_packets|utf8)$/.test(error)) continue;
+      const came = decodePayload(body ?? fromHex(bytes_hex), version);
+      assert.equal(came.pop()?.type, "error", body ?? bytes_hex);
       // A length that ends within a character is seen behind it only.
       if (body !== "2:4😀") assert.deepEqual(came.map(row), before, body);
     }

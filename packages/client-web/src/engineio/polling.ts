@@ -41,9 +41,9 @@ export class Polling extends Transport {
     this._request(
       poll,
       undefined,
-      (text) => {
+      (body) => {
         this._poll = undefined;
-        this._onPayload(text);
+        this._onPayload(body);
         this.emitReserved("pollComplete");
         if (this.readyState === "open") this._get();
         else this._checkPaused();
@@ -52,9 +52,9 @@ export class Polling extends Transport {
     );
   }
 
-  private _onPayload(text: string): void {
-    if (this.readyState === "opening" && isVersion3(text)) this.opts.eio = 3;
-    for (const packet of decodePayload(text, this.version)) {
+  private _onPayload(body: string | ArrayBuffer): void {
+    if (this.readyState === "opening" && isVersion3(body)) this.opts.eio = 3;
+    for (const packet of decodePayload(body, this.version)) {
       if (this.readyState === "closed") return;
       if (this.readyState === "opening" && packet.type === "open") this.onOpen();
       if (packet.type === "close") return this.onClose({ description: "transport closed by the server" });
@@ -81,12 +81,12 @@ export class Polling extends Transport {
     else this._send(new AbortController(), encodePayload([{ type: "close" }], this.version)).then(abort, abort);
   }
 
-  private _request(abort: AbortController, body: string | undefined, then: (text: string) => void, failure: string): void {
+  private _request(abort: AbortController, body: string | undefined, then: (body: string | ArrayBuffer) => void, failure: string): void {
     this._send(abort, body).then(
-      ({ status, text }) => {
+      ({ status, body }) => {
         if (this.readyState === "closed") return;
-        if (status === 200) then(text);
-        else this.onError(failure, status, { status, responseText: text });
+        if (status === 200) then(body);
+        else this.onError(failure, status, { status, responseText: body });
       },
       (error) => this.onError(failure, error),
     );

@@ -102,8 +102,6 @@ export class Engine extends Emitter<{}, {}, EngineEvents> {
     const { opts } = this;
     const own = opts.transportOptions?.[name];
     const query: Record<string, unknown> = { ...opts.query, EIO: opts.eio, transport: name };
-    // In revision 3 bytes would make a polling body binary; as base64 it is text for both.
-    if (opts.eio < 4 && name === "polling") query.b64 = 1;
     if (this.id) query.sid = this.id;
     return new this._transports[name]!({ ...opts, ...own, query, eio: opts.eio, socket: this } as TransportOptions);
   }
@@ -144,7 +142,6 @@ export class Engine extends Emitter<{}, {}, EngineEvents> {
     const { opts } = this;
     // Polling notices by itself that a server is older than it was told.
     opts.eio = transport.opts.eio;
-    if (opts.eio < 4 && transport.name === "polling") transport.query.b64 = 1;
     this.id = transport.query.sid = handshake.sid;
     this._maxPayload = handshake.maxPayload;
     this.readyState = "open";

@@ -46,11 +46,14 @@ class Writer {
 
   float(value: number): void {
     this.uint(1, 0xcb);
-    this._view.setFloat64(this._reserve(8), value);
+    const at = this._reserve(8);
+    this._view.setFloat64(at, value);
   }
 
   bytes(bytes: Uint8Array): void {
-    this._bytes.set(bytes, this._reserve(bytes.length));
+    // Making room may replace what is written to.
+    const at = this._reserve(bytes.length);
+    this._bytes.set(bytes, at);
   }
 
   finish(): ArrayBuffer {

@@ -4,7 +4,7 @@ import type { ClientRequest, IncomingMessage, RequestOptions } from "node:http";
 import { request as plain } from "node:http";
 import { request as secure } from "node:https";
 import type { EngineOptions } from "../engineio/config.js";
-import type { HttpRequest, HttpResponse } from "../platform.js";
+import { isBytes, type HttpRequest, type HttpResponse } from "../platform.js";
 import { CookieJar } from "./cookies.js";
 
 /** Options that go through to the connection as they are. */
@@ -60,9 +60,13 @@ function attempt({ url, body, options, signal }: HttpRequest): Promise<HttpRespo
       else reject(error);
     });
     request.once("response", (response) => {
-      let text = "";
-      response.setEncoding("utf8").on("data", (part) => (text += part));
-      response.once("end", () => resolve({ status: response.statusCode ?? 0, text }));
+      const parts: Buffer[] = [];
+      response.on("data", (part) => parts.push(part));
+      response.once("end", () => {
+        const bytes = Buffer.concat(parts);
+        const body = isBytes(response.headers["content-type"]) ? new Uint8Array(bytes).buffer : bytes.toString();
+        resolve({ status: response.statusCode ?? 0, body });
+      });
       response.once("error", reject);
     });
     request.end(body);

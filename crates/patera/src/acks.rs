@@ -5,17 +5,45 @@ use std::collections::HashMap;
 use patera_protocol::socketio::{OwnedArgs, Slot};
 use tokio::sync::oneshot;
 
+use crate::answers::Waiter;
 use crate::error::AckError;
 use crate::outbox::PendingAck;
+
+/// Who awaits an acknowledgement.
+pub(crate) enum Awaiting {
+    One(oneshot::Sender<Result<OwnedArgs, AckError>>),
+    Many(Waiter),
+}
+
+impl Awaiting {
+    fn answer(self, answer: Result<OwnedArgs, AckError>) {
+        match self {
+            // Whoever awaited it may have left, which is fine.
+            Awaiting::One(one) => drop(one.send(answer)),
+            Awaiting::Many(waiter) => waiter.answer(answer),
+        }
+    }
+
+    /// Whether nobody waits any more.
+    fn is_closed(&self) -> bool {
+        match self {
+            Awaiting::One(one) => one.is_closed(),
+            Awaiting::Many(waiter) => waiter.is_closed(),
+        }
+    }
+}
 
 /// At most `pending_acks_max`; those nobody waits for any more are forgotten first. Idle it owns nothing.
 #[derive(Default)]
 pub(crate) struct PendingAcks(Option<Box<Waiting>>);
 
-type Waiting = HashMap<(Slot, u64), oneshot::Sender<Result<OwnedArgs, AckError>>>;
+type Waiting = HashMap<(Slot, u64), Awaiting>;
 
 impl PendingAcks {
     pub(crate) fn insert(&mut self, ack: PendingAck, max: usize) {
+        if ack.answer.is_closed() {
+            return;
+        }
         let waiting = self.0.get_or_insert_default();
         if waiting.len() >= max {
             waiting.retain(|_, answer| !answer.is_closed());
@@ -23,8 +51,7 @@ impl PendingAcks {
         if waiting.len() < max {
             waiting.insert((ack.slot, ack.id), ack.answer);
         } else {
-            // Whoever awaited it may have left, which is fine.
-            let _ = ack.answer.send(Err(AckError::TooMany));
+            ack.answer.answer(Err(AckError::TooMany));
         }
     }
 
@@ -32,7 +59,18 @@ impl PendingAcks {
     pub(crate) fn resolve(&mut self, slot: Slot, id: u64, args: impl FnOnce() -> OwnedArgs) {
         let Some(waiting) = &mut self.0 else { return };
         if let Some(answer) = waiting.remove(&(slot, id)) {
-            let _ = answer.send(Ok(args()));
+            answer.answer(Ok(args()));
+        }
+        if waiting.is_empty() {
+            self.0 = None;
+        }
+    }
+
+    /// Nobody waits for this one any more, unless the slot and the id are another's by now.
+    pub(crate) fn forget(&mut self, slot: Slot, id: u64) {
+        let Some(waiting) = &mut self.0 else { return };
+        if waiting.get(&(slot, id)).is_some_and(Awaiting::is_closed) {
+            waiting.remove(&(slot, id));
         }
         if waiting.is_empty() {
             self.0 = None;

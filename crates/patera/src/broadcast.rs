@@ -1,14 +1,18 @@
 //! Emitting to many: whom, how, and the one packet they share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use patera_protocol::handler::FromAnswer;
 use patera_protocol::socketio::encode;
 use serde::Serialize;
 
+use crate::acks::Awaiting;
+use crate::answers::{Answers, Gathering};
 use crate::error::EmitError;
 use crate::flush::Sleepers;
 use crate::namespace::NamespaceInner;
-use crate::outbox::Item;
+use crate::outbox::{Item, PendingAck};
 use crate::outgoing;
 use crate::prepared::{Flags, Prepared};
 use crate::recovery::Event;
@@ -24,11 +28,13 @@ pub struct Broadcast {
     namespace: Arc<NamespaceInner>,
     target: Target,
     flags: Flags,
+    timeout: Duration,
 }
 
 impl Broadcast {
     pub(crate) fn new(namespace: Arc<NamespaceInner>) -> Self {
-        Broadcast { namespace, target: Target::default(), flags: Flags::default() }
+        let timeout = namespace.ack_timeout();
+        Broadcast { namespace, target: Target::default(), flags: Flags::default(), timeout }
     }
 
     pub(crate) fn with_flags(mut self, flags: Flags) -> Self {
@@ -62,6 +68,12 @@ impl Broadcast {
         self
     }
 
+    /// Waits so long for acknowledgements. Default [`Config::ack_timeout`](crate::Config::ack_timeout).
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
     /// Only to sockets of this server; no effect as long as there are no clusters.
     pub fn local(mut self) -> Self {
         self.flags.local = true;
@@ -88,6 +100,66 @@ impl Broadcast {
             None => self.emit_in(&self.namespace, event, &args),
             Some(children) => children.iter().map(|child| self.emit_in(child, event, &args)).sum(),
         }
+    }
+
+    /// Emits an event to every socket of the target and waits for their acknowledgements, at most as long as
+    /// [`timeout`](Self::timeout) says: all of them when awaited, each when it comes as a stream. See [`Answers`].
+    ///
+    /// An answer `T`: a tuple takes all its arguments, `()` none, [`Rest`](crate::Rest) however many there are, anything else the first.
+    /// The event is encoded once, and emitted by this call. If it cannot be encoded, the only answer says so.
+    pub fn emit_with_ack<T: FromAnswer>(&self, event: &str, args: impl Serialize) -> Answers<T> {
+        let gathering = Arc::new(Gathering::default());
+        let asked = match self.namespace.children() {
+            None => self.ask_in(&self.namespace, event, &args, &gathering),
+            Some(children) => children.iter().try_for_each(|child| self.ask_in(child, event, &args, &gathering)),
+        };
+        if let Err(error) = asked {
+            gathering.fail(error);
+        }
+        Answers::new(gathering, self.timeout)
+    }
+
+    fn ask_in(
+        &self,
+        namespace: &NamespaceInner,
+        event: &str,
+        args: &impl Serialize,
+        gathering: &Arc<Gathering>,
+    ) -> Result<(), EmitError> {
+        let id = namespace.next_ack_id();
+        let encode = |out: &mut Vec<u8>| encode::event(out, &namespace.name, Some(id), event, args);
+        let prepared = Prepared::packet(self.flags, encode)?;
+        let watched = namespace.is_outgoing_watched();
+        let mut to_tell = Vec::new();
+        namespace.rooms.for_each(&self.target, |socket| {
+            let answer = Awaiting::Many(gathering.ask(socket, id));
+            let ack = PendingAck { slot: socket.slot, number: socket.number, id, answer };
+            match socket.push(Item { prepared: prepared.clone(), ack: Some(Box::new(ack)) }) {
+                Ok(()) if watched => to_tell.push(socket.clone()),
+                Ok(()) => {}
+                Err(error) => {
+                    socket.session.core.count_drop(&error);
+                    gathering.not_sent(error);
+                }
+            }
+        });
+        if watched {
+            outgoing::tell(namespace, &to_tell, event, &prepared);
+        }
+        Ok(())
+    }
+
+    /// A copy of the target's sockets, so that each can be told something without the lock.
+    pub(crate) fn matching(&self) -> Vec<Arc<SocketInner>> {
+        let mut matching = Vec::new();
+        let mut add = |namespace: &NamespaceInner| {
+            namespace.rooms.for_each(&self.target, |socket| matching.push(socket.clone()));
+        };
+        match self.namespace.children() {
+            None => add(&self.namespace),
+            Some(children) => children.iter().for_each(|child| add(child)),
+        }
+        matching
     }
 
     fn emit_in(&self, namespace: &NamespaceInner, event: &str, args: &impl Serialize) -> Result<usize, EmitError> {

@@ -277,6 +277,10 @@ impl Application for Connection {
         }
     }
 
+    fn handle_forget(&mut self, slot: Slot, id: u64) {
+        self.acks.forget(slot, id);
+    }
+
     fn handle_ping_sent(&mut self, shared: &Arc<Shared>) {
         let recoverable = self.sockets.iter().flatten().filter_map(|socket| socket.0.recoverable());
         recoverable.for_each(|recoverable| recoverable.handle_ping_sent(shared));

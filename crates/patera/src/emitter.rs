@@ -11,9 +11,10 @@ use patera_protocol::socketio::{OwnedArgs, encode};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use crate::acks::Awaiting;
 use crate::broadcast::Broadcast;
 use crate::error::{AckError, EmitError};
-use crate::outbox::{Item, PendingAck};
+use crate::outbox::{Command, Item, PendingAck};
 use crate::outgoing;
 use crate::prepared::{Flags, Prepared};
 use crate::rooms::IntoRooms;
@@ -64,7 +65,7 @@ impl Emitter {
 
     /// To every socket of the namespace but this one, with these flags.
     pub fn broadcast(&self) -> Broadcast {
-        self.socket.broadcast().with_flags(self.flags)
+        self.socket.broadcast().with_flags(self.flags).timeout(self.timeout)
     }
 
     /// See [`Socket::emit`].
@@ -93,7 +94,10 @@ impl Emitter {
         let sent = self.send_with_ack(event, &args);
         let timeout = self.timeout;
         let answer = async move {
-            match tokio::time::timeout(timeout, sent?).await {
+            let (mut question, answer) = sent?;
+            let answered = tokio::time::timeout(timeout, answer).await;
+            question.is_open = answered.is_err();
+            match answered {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(_)) => Err(AckError::Disconnected),
                 Err(_) => Err(AckError::Timeout),
@@ -106,19 +110,36 @@ impl Emitter {
         &self,
         event: &str,
         args: &impl Serialize,
-    ) -> Result<oneshot::Receiver<Result<OwnedArgs, AckError>>, AckError> {
+    ) -> Result<(Question, oneshot::Receiver<Result<OwnedArgs, AckError>>), AckError> {
         let inner = &self.socket.0;
         let id = inner.namespace.next_ack_id();
         let encode = |out: &mut Vec<u8>| encode::event(out, &inner.namespace.name, Some(id), event, args);
         let prepared = Prepared::packet(self.flags, encode).map_err(EmitError::from)?;
         let (answer, receiver) = oneshot::channel();
-        let ack = Some(Box::new(PendingAck { slot: inner.slot, number: inner.number, id, answer }));
+        let ack =
+            Some(Box::new(PendingAck { slot: inner.slot, number: inner.number, id, answer: Awaiting::One(answer) }));
         let watched = inner.namespace.is_outgoing_watched().then(|| prepared.clone());
         inner.push(Item { prepared, ack })?;
         if let Some(prepared) = watched {
             outgoing::tell(&inner.namespace, [inner], event, &prepared);
         }
-        Ok(receiver)
+        Ok((Question { socket: self.socket.clone(), id, is_open: true }, receiver))
+    }
+}
+
+/// Dropped while it is open, it has the session forget that somebody waits.
+struct Question {
+    socket: Socket,
+    id: u64,
+    is_open: bool,
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        if self.is_open {
+            let (slot, id) = (self.socket.0.slot, self.id);
+            self.socket.0.session.outbox.command(Command::Forget { slot, id });
+        }
     }
 }
 

@@ -419,6 +419,8 @@ impl Application for EngineConnection {
 
     fn handle_sent(&mut self, _: PendingAck) {}
 
+    fn handle_forget(&mut self, _: Slot, _: u64) {}
+
     fn poll_timeout(&self) -> Option<Instant> {
         None
     }

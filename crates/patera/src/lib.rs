@@ -34,6 +34,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod acks;
+mod answers;
 mod broadcast;
 mod choosing;
 mod config;
@@ -61,6 +62,7 @@ mod outgoing;
 mod prepared;
 mod recovery;
 mod registry;
+mod remote;
 mod room_events;
 mod rooms;
 mod session;
@@ -77,6 +79,7 @@ pub use patera_protocol::handler::{CallError, FromAnswer, FromEvent, IntoReply, 
 pub use patera_protocol::socketio::{ArgumentError, ConnectionConfig, EncodeError, Map, Value};
 pub use patera_websocket::DeflateConfig;
 
+pub use crate::answers::{Answers, PartialAnswers};
 pub use crate::broadcast::Broadcast;
 pub use crate::config::{Config, ConnectionStateRecovery, OutboxPolicy};
 pub use crate::details::DisconnectDetails;
@@ -90,6 +93,7 @@ pub use crate::http::{
 pub use crate::io::Io;
 pub use crate::listeners::ListenerId;
 pub use crate::namespace::Namespace;
+pub use crate::remote::{ClusterError, RemoteSocket};
 pub use crate::room_events::RoomEvent;
 pub use crate::rooms::IntoRooms;
 pub use crate::socket::Socket;

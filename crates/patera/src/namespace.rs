@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use patera_protocol::handler::FromAnswer;
 use serde::Serialize;
 
+use crate::answers::Answers;
 use crate::broadcast::Broadcast;
 use crate::core::Core;
 use crate::error::EmitError;
@@ -82,6 +85,10 @@ impl NamespaceInner {
             Kind::Parent(children) => Some(children.read().clone()),
             Kind::Plain | Kind::Child(_) => None,
         }
+    }
+
+    pub(crate) fn ack_timeout(&self) -> Duration {
+        self.core.config.ack_timeout
     }
 
     pub(crate) fn next_ack_id(&self) -> u64 {
@@ -231,6 +238,16 @@ impl Namespace {
     /// Emits to every socket of the namespace; see [`Broadcast::emit`].
     pub fn emit(&self, event: &str, args: impl Serialize) {
         self.broadcast().emit(event, args);
+    }
+
+    /// Emits to every socket of the namespace and waits for their answers; see [`Broadcast::emit_with_ack`].
+    pub fn emit_with_ack<T: FromAnswer>(&self, event: &str, args: impl Serialize) -> Answers<T> {
+        self.broadcast().emit_with_ack(event, args)
+    }
+
+    /// To all, waiting so long for acknowledgements; see [`Broadcast::timeout`].
+    pub fn timeout(&self, timeout: Duration) -> Broadcast {
+        self.broadcast().timeout(timeout)
     }
 
     /// To the sockets of rooms; see [`Broadcast::to`].

@@ -342,6 +342,10 @@ impl Application for NativeConnection {
         self.connection.handle_sent(ack);
     }
 
+    fn handle_forget(&mut self, slot: Slot, id: u64) {
+        self.connection.handle_forget(slot, id);
+    }
+
     fn poll_timeout(&self) -> Option<Instant> {
         self.connection.poll_timeout()
     }

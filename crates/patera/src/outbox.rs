@@ -6,12 +6,13 @@ use std::task::{Context, Waker};
 
 use parking_lot::{Mutex, MutexGuard};
 use patera_protocol::engineio::payload::Format;
-use patera_protocol::socketio::{OwnedArgs, Slot};
+use patera_protocol::socketio::Slot;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
+use crate::acks::Awaiting;
 use crate::config::{COPY_BYTES_MAX, Config, OutboxPolicy};
-use crate::error::{AckError, DisconnectReason, EmitError};
+use crate::error::{DisconnectReason, EmitError};
 use crate::prepared::Prepared;
 use crate::transport::{Batch, Leftover, Outlet, Post, WebSocketLink};
 
@@ -28,7 +29,7 @@ pub(crate) struct PendingAck {
     /// Of the socket: a slot may be another's by the time the item is sent.
     pub(crate) number: u64,
     pub(crate) id: u64,
-    pub(crate) answer: oneshot::Sender<Result<OwnedArgs, AckError>>,
+    pub(crate) answer: Awaiting,
 }
 
 /// What other tasks ask of a session.
@@ -41,6 +42,8 @@ pub(crate) enum Command {
     Probe(Box<WebSocketLink>),
     /// What [`Outbox::flush`] could not write to the end: it goes in front.
     Write(Leftover),
+    /// Nobody waits for this acknowledgement any more.
+    Forget { slot: Slot, id: u64 },
     /// Disconnect one socket from its namespace.
     Leave { slot: Slot, number: u64 },
     /// End the session.

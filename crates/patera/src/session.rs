@@ -44,6 +44,8 @@ pub(crate) trait Application: Send + Unpin + 'static {
     fn handle_leave_all(&mut self, scope: &Scope<'_>);
     /// A packet whose acknowledgement somebody awaits is being sent.
     fn handle_sent(&mut self, ack: PendingAck);
+    /// Nobody awaits an acknowledgement any more.
+    fn handle_forget(&mut self, slot: Slot, id: u64);
     /// A ping is being sent, behind all that was taken from the outbox before.
     fn handle_ping_sent(&mut self, _: &Arc<Shared>) {}
     /// The client has answered a ping.
@@ -195,6 +197,7 @@ impl<A: Application> Session<A> {
                 Command::Post(post) => self.handle_post(post),
                 Command::Probe(probe) => self.handle_probe(probe, now),
                 Command::Write(leftover) => self.take_over(leftover),
+                Command::Forget { slot, id } => self.app.handle_forget(slot, id),
                 Command::Leave { slot, number } => {
                     self.app.handle_leave(slot, number, &Scope { waker, shared: &self.shared, now });
                 }

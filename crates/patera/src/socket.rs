@@ -96,8 +96,16 @@ impl Kept {
 }
 
 /// What `data_set` takes: known by its type here, and as a value elsewhere.
-pub(crate) trait Data: Any + Send + Sync {}
-impl<T: Serialize + Any + Send + Sync> Data for T {}
+pub(crate) trait Data: Any + Send + Sync {
+    /// `None` if it cannot be JSON.
+    fn to_json(&self) -> Option<Box<str>>;
+}
+
+impl<T: Serialize + Any + Send + Sync> Data for T {
+    fn to_json(&self) -> Option<Box<str>> {
+        serde_json::to_string(self).ok().map(Into::into)
+    }
+}
 
 const CONNECTING: u8 = 0;
 /// A bit of `CONNECTED` and `RECOVERABLE`, and of no other.
@@ -330,6 +338,12 @@ impl SocketInner {
             self.state.store(if is_kept { AWAY } else { DISCONNECTED }, Ordering::Release);
             is_kept
         }))
+    }
+
+    /// What `data_set` was given, whatever it is.
+    pub(crate) fn any_data(&self) -> Option<Arc<dyn Data>> {
+        let own = self.kept.lock().get().and_then(|kept| kept.data.clone());
+        own.or_else(|| self.recoverable()?.data())
     }
 
     /// Its disconnect handlers have been started: who comes back for it may go on.
@@ -616,8 +630,7 @@ impl Socket {
 
     /// The socket's data, if it is a `T`.
     pub fn data<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        let own = self.0.kept.lock().get().and_then(|kept| kept.data.clone());
-        let data: Arc<dyn Any + Send + Sync> = own.or_else(|| self.0.recoverable()?.data())?;
+        let data: Arc<dyn Any + Send + Sync> = self.0.any_data()?;
         data.downcast().ok()
     }
 

@@ -3,6 +3,7 @@
 
 mod allocations;
 mod bounds;
+mod broadcast_acks;
 #[cfg(feature = "serve-client")]
 mod client;
 mod closing;
@@ -27,6 +28,7 @@ mod native;
 mod order;
 mod polling;
 mod recovery;
+mod remote;
 mod resting;
 mod room_events;
 mod rooms;

@@ -116,13 +116,24 @@ impl OwnedArgs {
     ///
     /// `None` if it is no event, or is nested deeper than JSON is decoded here.
     pub fn of_event(packet: &str, attachments: &[Bytes]) -> Option<Self> {
-        let json = packet[encode::json_at(packet)..].trim_start_matches(|id: char| id.is_ascii_digit());
+        let mut args = Self::of_array(encode::event_array(packet), attachments)?;
+        args.take_first().map(|_| args)
+    }
+
+    /// The elements of an array of JSON, whose placeholders stand for these attachments: `["a",1]`.
+    ///
+    /// `None` if it is no array, or is nested deeper than JSON is decoded here.
+    pub fn of_array(json: &str, attachments: &[Bytes]) -> Option<Self> {
         let values = json::split_any_array(json)?;
-        let (_, values) = values.split_first()?;
         Some(OwnedArgs {
             values: values.iter().map(|raw| raw.json.into()).collect(),
             attachments: attachments.to_vec(),
         })
+    }
+
+    /// Takes the first away, which of an event's array is its name. `None` if there is none.
+    pub fn take_first(&mut self) -> Option<Box<str>> {
+        (!self.values.is_empty()).then(|| self.values.remove(0))
     }
 
     /// The same arguments, borrowed.

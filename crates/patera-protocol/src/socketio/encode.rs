@@ -36,6 +36,25 @@ pub fn event<T: Serialize + ?Sized>(
     })
 }
 
+/// Appends an event that is encoded already but for its header, as an [array](event_array) of the name and the arguments; its
+/// placeholders stand for `attachments` attachments, which follow as binary messages.
+pub fn event_of_array(out: &mut Vec<u8>, namespace: &str, ack: Option<u64>, array: &str, attachments: usize) {
+    if attachments == 0 {
+        append_header(out, b'2', namespace, ack);
+    } else {
+        out.push(b'5');
+        append_decimal(out, attachments as u64);
+        out.push(b'-');
+        append_target(out, namespace, ack);
+    }
+    out.extend_from_slice(array.as_bytes());
+}
+
+/// The array of an [encoded](event) event: `51-/admin,7["file",{"_placeholder":true,"num":0}]` → `["file",…]`.
+pub fn event_array(packet: &str) -> &str {
+    packet[json_at(packet)..].trim_start_matches(|id: char| id.is_ascii_digit())
+}
+
 /// Appends an acknowledgement: `313["done"]`, `61-/admin,13[{"_placeholder":true,"num":0}]`. `args` is taken apart as in
 /// [`event`].
 ///
@@ -186,6 +205,10 @@ fn packet(
 
 fn append_header(out: &mut Vec<u8>, kind: u8, namespace: &str, ack: Option<u64>) {
     out.push(kind);
+    append_target(out, namespace, ack);
+}
+
+fn append_target(out: &mut Vec<u8>, namespace: &str, ack: Option<u64>) {
     if namespace != "/" {
         out.extend_from_slice(namespace.as_bytes());
         out.push(b',');

@@ -39,6 +39,20 @@ fn bytes_make_a_binary_packet() {
 }
 
 #[test]
+fn encoded_event_gets_another_header() {
+    let check = |packet: &str, attachments, namespace, id, expected: &str| {
+        let mut out = b"kept".to_vec();
+        event_of_array(&mut out, namespace, id, event_array(packet), attachments);
+        assert_eq!(text(&out), format!("kept{expected}"));
+    };
+    check(r#"2["a",1]"#, 0, "/", None, r#"2["a",1]"#);
+    check(r#"2/[1,["a",1]"#, 0, "/", Some(7), r#"27["a",1]"#);
+    check(r#"2["a",1]"#, 0, "/b", Some(7), r#"2/b,7["a",1]"#);
+    check(r#"51-/b,7["a",{"_placeholder":true,"num":0}]"#, 1, "/", None, r#"51-["a",{"_placeholder":true,"num":0}]"#);
+    check(r#"2["a"]"#, 12, "/b", Some(0), r#"512-/b,0["a"]"#);
+}
+
+#[test]
 fn more_attachments_than_a_peer_takes_is_the_callers_choice() {
     let mut out = Vec::new();
     let many = vec![Bytes::from_static(b"x"); 12];

@@ -1,0 +1,7 @@
+//! Tests of several files together.
+
+mod memory;
+mod node;
+mod simulation;
+mod wire;
+mod world;

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::broadcast::Broadcast;
+use crate::config::OutboxPolicy;
 use crate::core::Shared;
 use crate::emitter::{Acknowledgement, Emitter};
 use crate::error::{DisconnectReason, EmitError, JoinError};
@@ -274,7 +275,13 @@ impl SocketInner {
         }
         let size = item.prepared.size();
         let keeping = kept.make().ok_or(EmitError::Disconnected)?;
-        if keeping.held_bytes + size > self.session.core.config.outbox_bytes_max {
+        let config = &self.session.core.config;
+        if keeping.held_bytes + size > config.outbox_bytes_max {
+            if number.is_some() && config.outbox_policy == OutboxPolicy::Close {
+                // A client that is promised every event must not be let in without this one.
+                let reason = DisconnectReason::OutboxFull;
+                self.session.outbox.command(Command::Close { reason, flush: false });
+            }
             return Err(EmitError::Full);
         }
         keeping.held_bytes += size;

@@ -3,6 +3,7 @@
 
 mod allocations;
 mod bounds;
+mod breaking;
 mod broadcast_acks;
 #[cfg(feature = "serve-client")]
 mod client;
@@ -28,6 +29,7 @@ mod native;
 mod order;
 mod polling;
 mod recovery;
+mod recovery_simulation;
 mod remote;
 mod resting;
 mod room_events;

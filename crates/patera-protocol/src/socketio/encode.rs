@@ -19,6 +19,7 @@ use super::{
 ///
 /// # Errors
 /// The name is reserved, or `args` cannot be JSON. Then `out` is as it was.
+#[inline]
 pub fn event<T: Serialize + ?Sized>(
     out: &mut Vec<u8>,
     namespace: &str,
@@ -178,6 +179,7 @@ pub(super) fn json_at(packet: &str) -> usize {
 }
 
 /// Appends header and body; if the body has attachments, the header becomes that of a binary packet.
+#[inline]
 fn packet(
     out: &mut Vec<u8>,
     kind: u8,
@@ -203,6 +205,7 @@ fn packet(
     Ok(attachments)
 }
 
+#[inline]
 fn append_header(out: &mut Vec<u8>, kind: u8, namespace: &str, ack: Option<u64>) {
     out.push(kind);
     append_target(out, namespace, ack);
@@ -266,6 +269,7 @@ fn append_decimal(out: &mut Vec<u8>, number: u64) {
     serde_json::to_writer(out, &number).expect("a vector takes every write, and a number is always JSON");
 }
 
+#[inline]
 fn or_restore(
     out: &mut Vec<u8>,
     append: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>,

@@ -81,6 +81,17 @@ function common(namespace, socket) {
   socket.on("others", (room, ...args) => socket.to(room).emit("room", room, ...args));
   socket.on("except", (room, excluded, ...args) => namespace.to(room).except(excluded).emit("room", room, ...args));
   socket.on("to", (id, ...args) => socket.to(id).emit("private", socket.id, ...args));
+  socket.on("ask room", (room, limit, event, ...all) => {
+    const [args, ack] = withAck(all);
+    namespace.to(room).timeout(limit).emit(event, ...args, (error, answers) => ack({ answers, failed: error !== null }));
+  });
+  socket.on("members", async (room, ack) => ack((await namespace.in(room).fetchSockets()).map(({ id }) => id)));
+  socket.on("move", (from, to, ack) => {
+    namespace.in(from).socketsJoin(to);
+    namespace.in(to).socketsLeave(from);
+    ack();
+  });
+  socket.on("kick", (room) => namespace.in(room).disconnectSockets());
   socket.on("watch", (id, ack) => {
     socket.join(`watching ${id}`);
     ack();
@@ -145,6 +156,15 @@ io.of("/admin").on("connection", (socket) => {
 for (const name of ["/chat", "/custom-ü"]) {
   io.of(name).on("connection", (socket) => common(io.of(name), socket));
 }
+
+io.of(/^\/dynamic-\d+$/).on("connection", (socket) => common(socket.nsp, socket));
+io.of((name, auth, next) => next(null, name.startsWith("/asked-") && auth.token === "let me in")).on("connection", (socket) =>
+  common(socket.nsp, socket),
+);
+io.of("/guarded").on("connection", (socket) => {
+  socket.use(([, first], next) => next(first === "forbidden" ? new Error("forbidden") : undefined));
+  common(io.of("/guarded"), socket);
+});
 
 const engine = attach(http, { path: "/engine.io" });
 engine.on("connection", (session) => {

@@ -94,4 +94,47 @@ export const namespaces = [
       stage.equal(await main.call("echo", "alive"), ["alive"]);
     },
   },
+  {
+    name: "namespaces come for the names that a pattern takes, each with its own clients",
+    needs: ["shared"],
+    async run(stage) {
+      const names = [1, 2].map(() => `/dynamic-${stage.unique("").trim()}`);
+      const [first, second, refused] = await stage.openAll([...names, "/dynamic-x"]);
+      await Promise.all([first.life("connect"), second.life("connect")]);
+      assert.equal((await refused.life("connect_error")).message, "Invalid namespace");
+      const nonce = stage.unique("dynamic");
+      await first.emit("all", nonce);
+      stage.equal(await first.next("all"), [nonce]);
+      await second.call("whoami");
+      assert.equal(await second.waiting("all"), 0);
+      // Again, when it may have gone with its last client.
+      await first.disconnect();
+      const again = await stage.connect(names[0]);
+      stage.equal(await again.call("echo", "again"), ["again"]);
+    },
+  },
+  {
+    name: "a function decides by the auth which namespaces come",
+    needs: ["namespace auth"],
+    async run(stage) {
+      const name = `/asked-${stage.unique("").trim()}`;
+      const refused = await stage.open(name, { auth: { token: "wrong" } });
+      await refused.life("connect_error");
+      const client = await stage.connect(name, { auth: { token: "let me in" } });
+      stage.equal(await client.call("echo", 1), [1]);
+    },
+  },
+  {
+    name: "an event that a middleware refuses reaches no handler, those around it do",
+    needs: ["namespaces"],
+    async run(stage) {
+      const client = await stage.connect("/guarded");
+      await client.emit("echo", 1);
+      await client.emit("echo", "forbidden");
+      await client.emit("echo", 2);
+      stage.equal(await client.collect("echo", 2), [1, 2]);
+      await client.call("whoami");
+      assert.equal(await client.waiting("echo"), 0);
+    },
+  },
 ];

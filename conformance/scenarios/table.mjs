@@ -12,6 +12,7 @@ import { connecting } from "./connecting.mjs";
 import { ending } from "./ending.mjs";
 import { events } from "./events.mjs";
 import { flood } from "./flood.mjs";
+import { many } from "./many.mjs";
 import { namespaces } from "./namespaces.mjs";
 import { native } from "./native.mjs";
 import { reconnecting } from "./reconnecting.mjs";
@@ -26,6 +27,7 @@ export const scenarios = [
   ...text,
   ...namespaces,
   ...rooms,
+  ...many,
   ...flood,
   ...ending,
   ...native,

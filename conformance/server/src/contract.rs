@@ -10,11 +10,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use patera::{Ack, DisconnectReason, Error, Io, Namespace, Reply, Rest, Result, Socket, Value};
+use patera::{Ack, DisconnectReason, Error, Io, Namespace, PartialAnswers, Reply, Rest, Result, Socket, Value};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::values::{Answer, Several, array};
+use crate::values::Several;
 
 /// What a request to make something may ask for at the most.
 const COUNT_MAX: u64 = 1_000_000;
@@ -27,6 +27,21 @@ pub(crate) fn serve(io: &Io) {
     for name in ["/chat", "/custom-ü"] {
         common(&io.of(name));
     }
+    common(&io.of_matching(|name| {
+        let number = name.strip_prefix("/dynamic-").unwrap_or_default();
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    }));
+    common(&io.of_fn(async |name: String, auth: Value| {
+        name.starts_with("/asked-") && auth["token"].as_str() == Some("let me in")
+    }));
+    let guarded = io.of("/guarded");
+    common(&guarded);
+    guarded.event_middleware(async |Rest(args): Rest| -> Result {
+        match args.first().and_then(Value::as_str) {
+            Some("forbidden") => Err("forbidden".into()),
+            _ => Ok(()),
+        }
+    });
     let admin = io.of("/admin");
     common(&admin);
     admin.native("/admin/ws");
@@ -68,6 +83,40 @@ fn common(namespace: &Namespace) {
         socket.namespace().to(watchers).emit("left", (socket.id().to_owned(), reason));
     });
     rooms(namespace);
+    many(namespace);
+}
+
+/// What is asked of many sockets at once.
+fn many(namespace: &Namespace) {
+    namespace.on(
+        "ask room",
+        async |socket: Socket, room: String, limit: u64, event: String, Rest(args): Rest, ack: Ack<Gathered>| {
+            let room = socket.namespace().to(room).timeout(Duration::from_millis(limit));
+            let gathered = room.emit_with_ack::<Value>(&event, Several(args)).await;
+            ack.send(match gathered {
+                Ok(answers) => Gathered { answers, failed: false },
+                Err(PartialAnswers { answers, .. }) => Gathered { answers, failed: true },
+            });
+        },
+    );
+    namespace.on("members", async |socket: Socket, room: String| -> Result<Reply<Vec<String>>> {
+        let members = socket.namespace().to(room).fetch_sockets().await?;
+        Ok(Reply(members.iter().map(|member| member.id().to_owned()).collect()))
+    });
+    namespace.on("move", async |socket: Socket, from: String, to: String| -> Result<Reply<()>> {
+        socket.namespace().to(&from).sockets_join(&to).await?;
+        socket.namespace().to(&to).sockets_leave(&from).await?;
+        Ok(Reply(()))
+    });
+    namespace.on("kick", async |socket: Socket, room: String| -> Result {
+        Ok(socket.namespace().to(room).disconnect_sockets().await?)
+    });
+}
+
+#[derive(Serialize)]
+struct Gathered {
+    answers: Vec<Value>,
+    failed: bool,
 }
 
 fn rooms(namespace: &Namespace) {
@@ -136,9 +185,9 @@ async fn on_connection(socket: Socket) {
 
 /// Asks the client and tells it what it has answered.
 async fn ask(socket: Socket, event: String, Rest(args): Rest) -> Reply<Value> {
-    let answer = socket.timeout(Duration::from_secs(5)).emit_with_ack::<Answer>(&event, Several(args)).await;
+    let answer = socket.timeout(Duration::from_secs(5)).emit_with_ack::<Rest>(&event, Several(args)).await;
     Reply(match answer {
-        Ok(answer) => array(answer),
+        Ok(Rest(answer)) => answer.into(),
         Err(error) => json!({"error": error.to_string()}).into(),
     })
 }

@@ -22,16 +22,3 @@ impl Serialize for Several {
         tuple.end()
     }
 }
-
-/// The arguments of an acknowledgement of unknown length: a tuple fills up with `null`, so nulls at the end do not count.
-pub(crate) type Answer = (Value, Value, Value, Value);
-
-/// The answer as one array.
-pub(crate) fn array(answer: Answer) -> Value {
-    let (first, second, third, fourth) = answer;
-    let mut values = vec![first, second, third, fourth];
-    while values.last().is_some_and(Value::is_null) {
-        values.pop();
-    }
-    Value::Array(values)
-}

@@ -7,6 +7,7 @@
 mod bench;
 mod client;
 mod command;
+mod compatibility;
 mod conformance;
 mod graph;
 mod hostile;

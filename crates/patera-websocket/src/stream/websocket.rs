@@ -170,6 +170,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
         self.close_frame.as_ref()
     }
 
+    /// Whether the end has come that [`next`](Self::next) will tell once the stream below has ended, which is the peer's to do: its
+    /// close frame is here, or it broke the protocol. For whoever does not want to wait for it; our close frame has been written as
+    /// far as the stream below took it.
+    pub fn is_closing(&self) -> bool {
+        !matches!(self.phase, Phase::Open)
+    }
+
+    /// How the peer broke the protocol, if it did.
+    pub fn failure(&self) -> Option<ProtocolError> {
+        match self.phase {
+            Phase::Closing { failure, .. } => failure,
+            Phase::Open | Phase::Ended => None,
+        }
+    }
+
     /// The subprotocol that client and server agreed on.
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()

@@ -453,3 +453,20 @@ async fn what_is_only_encoded_goes_out_when_polled() {
     client.close(CloseCode::NORMAL, "").await.unwrap();
     assert!(matches!(client.start_send("three"), Err(Error::Closed)));
 }
+
+#[tokio::test]
+async fn peer_that_breaks_the_protocol_and_stays_is_known() {
+    let (mut io, mut server) = server();
+    assert!(!server.is_closing());
+    // Not masked, as a client's frames must be.
+    io.write_all(b"\x81\x01x").await.unwrap();
+    let next = std::future::poll_fn(|cx| {
+        assert!(server.poll_next(cx).is_pending(), "the peer has not hung up");
+        std::task::Poll::Ready(())
+    });
+    next.await;
+    assert!(server.is_closing());
+    assert!(server.failure().is_some());
+    drop(io);
+    assert!(matches!(server.next().await, Some(Err(Error::Protocol(_)))));
+}

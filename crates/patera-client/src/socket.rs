@@ -110,9 +110,10 @@ impl Socket {
     /// Dropped, nothing changes; [`disconnect`](Socket::disconnect) ends the attempts.
     pub fn connect(&self) -> Connecting {
         let (sender, receiver) = oneshot::channel();
-        self.0.state.lock().active = true;
         // Once it has ended, the dropped sender says so.
-        let _ = self.0.shared.command(Command::Connect(self.0.number, sender));
+        if self.0.shared.command(Command::Connect(self.0.number, sender)).is_ok() {
+            self.0.state.lock().active = true;
+        }
         Connecting(receiver)
     }
 

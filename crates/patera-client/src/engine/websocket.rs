@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use patera_websocket::stream::{Message, WebSocketStream};
+use patera_websocket::stream::{Error, Message, WebSocketStream};
 
 use super::Boxed;
 use super::endpoint::Endpoint;
@@ -84,11 +84,16 @@ impl WebSocket {
         }
     }
 
-    /// The next message; `None` when the server has closed. Pending until it is open.
+    /// The next message; `None` when the server has closed. Pending until it is open. That the server hangs up too is not waited
+    /// for: it might never.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, TransportError>>> {
-        match self {
-            WebSocket::Open { stream, .. } => stream.poll_next(cx).map_err(TransportError::from),
-            WebSocket::Opening(_) => Poll::Pending,
+        let WebSocket::Open { stream, .. } = self else { return Poll::Pending };
+        match stream.poll_next(cx) {
+            Poll::Pending if stream.is_closing() => {
+                let failure = stream.failure().map(|error| TransportError::WebSocket(Error::Protocol(error)));
+                Poll::Ready(failure.map(Err))
+            }
+            message => message.map_err(TransportError::from),
         }
     }
 }

@@ -17,6 +17,9 @@ use crate::lifecycle::{Disconnect, DisconnectReason, Lifecycle};
 use crate::namespace::Phase;
 use crate::trace::trace;
 
+/// So many messages are taken before commands and handlers have their turn.
+const TURN_EVENTS: usize = 32;
+
 /// How the connection stands.
 ///
 /// ```text
@@ -85,19 +88,37 @@ impl Task {
 
     /// Moves the session. Whether it had anything to say.
     pub(super) fn poll_link(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let must_rest = self.calls.len() >= self.config.pending_handlers_max || self.shared.answers.is_full();
-        let event = match &mut self.link {
-            Link::Down | Link::Waiting { .. } => return false,
-            Link::Opening { engine, .. } => engine.poll(cx, now.into_std(), true),
-            Link::Up(up) => {
-                if up.is_resting != must_rest {
-                    up.is_resting = must_rest;
-                    up.engine.set_reading(!must_rest, now.into_std());
+        let mut has_moved = false;
+        for _ in 0..TURN_EVENTS {
+            let must_rest = self.must_rest();
+            let event = match &mut self.link {
+                Link::Down | Link::Waiting { .. } => return has_moved,
+                Link::Opening { engine, .. } => engine.poll(cx, now.into_std(), true),
+                Link::Up(up) => {
+                    if up.is_resting != must_rest {
+                        up.is_resting = must_rest;
+                        up.engine.set_reading(!must_rest, now.into_std());
+                    }
+                    up.engine.poll(cx, now.into_std(), !must_rest)
                 }
-                up.engine.poll(cx, now.into_std(), !must_rest)
+            };
+            match event {
+                Poll::Ready(event) => self.handle_event(event, cx, now),
+                // What kept us from reading may have been written just now.
+                Poll::Pending if must_rest && !self.must_rest() => {}
+                Poll::Pending => return has_moved,
             }
-        };
-        let Poll::Ready(event) = event else { return false };
+            has_moved = true;
+        }
+        has_moved
+    }
+
+    /// Whether too much is under way to read more.
+    fn must_rest(&self) -> bool {
+        self.calls.len() >= self.config.pending_handlers_max || self.shared.answers.is_full()
+    }
+
+    fn handle_event(&mut self, event: EngineEvent, cx: &mut Context<'_>, now: Instant) {
         match event {
             EngineEvent::Opened => self.handle_opened(cx),
             EngineEvent::Text(text) => self.handle_text(&text, cx, now),
@@ -105,7 +126,6 @@ impl Task {
             EngineEvent::Upgraded => self.handle_upgraded(cx),
             EngineEvent::Closed { reason, error } => self.handle_closed(reason, error, cx),
         }
-        true
     }
 
     fn handle_opened(&mut self, cx: &mut Context<'_>) {
@@ -162,6 +182,9 @@ impl Task {
         self.link = Link::Down;
         self.shared.set_transport(None);
         self.backoff.reset();
+        if let Some(error) = &error {
+            self.tell_active(&Lifecycle::Error(error.clone()), cx);
+        }
         for number in self.numbers() {
             let Some(namespace) = self.namespaces.get_mut(&number) else { continue };
             let (was_connected, was_active) = (namespace.is_connected(), namespace.active);

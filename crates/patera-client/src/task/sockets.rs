@@ -1,7 +1,9 @@
 //! What handles want of a socket: to connect, to leave, to send; and the way into a namespace.
 
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use patera_protocol::socketio::ConnectError as NamespaceError;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -13,6 +15,9 @@ use crate::error::{ConnectError, TransportError};
 use crate::lifecycle::{Disconnect, DisconnectReason, Lifecycle};
 use crate::namespace::{Namespace, Phase};
 use crate::shared::{Answer, Command, Item};
+
+/// How long a socket waits for one of the same name that is being left, before it looks again.
+const LEAVING_PAUSE: Duration = Duration::from_millis(20);
 
 impl Task {
     /// Does what handles have asked for. Whether there was anything.
@@ -86,7 +91,10 @@ impl Task {
             // Whoever wants it now need not wait; further delays go on from there.
             Link::Waiting { .. } => self.open(self.backoff.attempts(), cx),
             Link::Opening { .. } => {}
-            Link::Up(_) => self.begin_connect(number, cx),
+            Link::Up(_) => {
+                self.tell(number, &Lifecycle::Connecting, cx);
+                self.begin_connect(number, cx);
+            }
         }
     }
 
@@ -147,6 +155,10 @@ impl Task {
                 let deadline = self.config.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
                 namespace.phase = Phase::Connecting { deadline, leaving: false };
             }
+            // Another socket of this name is on its way out, and the server has to tell it something first.
+            Err(NamespaceError::AlreadyConnected) => {
+                namespace.phase = Phase::Deferred { until: Instant::now() + LEAVING_PAUSE };
+            }
             Err(error) => self.give_up(number, ConnectError::Namespace(error), cx),
         }
     }
@@ -191,9 +203,11 @@ impl Task {
                 self.defer(number, "timeout", cx);
             }
             Phase::Deferred { until } if *until <= now => self.begin_connect(number, cx),
-            Phase::Connecting { deadline: late @ Some(_), .. } if late.is_some_and(|deadline| deadline <= now) => {
+            Phase::Connecting { deadline: late @ Some(_), leaving } if late.is_some_and(|deadline| deadline <= now) => {
                 *late = None;
-                self.miss_answer(number, cx);
+                if !*leaving {
+                    self.miss_answer(number, cx);
+                }
             }
             Phase::Idle | Phase::Authorizing { .. } | Phase::Deferred { .. } | Phase::Connecting { .. } => {
                 return false;

@@ -153,3 +153,76 @@ async fn server_side_disconnect_is_final() {
     within(client.connect()).await.unwrap();
     assert!(client.connected());
 }
+
+#[tokio::test]
+async fn socket_whose_namesake_is_still_leaving_comes_in() {
+    let server = Server::start(|io| {
+        // The server takes its time, so that the first is gone before it is let in.
+        io.of("/slow").middleware(async || tokio::time::sleep(Duration::from_millis(30)).await);
+    })
+    .await;
+    let manager = server.client(WEBSOCKET).manager().unwrap();
+    let root = manager.socket("/").unwrap();
+    within(root.connect()).await.unwrap();
+    let first = manager.socket("/slow").unwrap();
+    first.connect();
+    drop(first);
+    let second = manager.socket("/slow").unwrap();
+    within(second.connect()).await.unwrap();
+    assert!(root.connected(), "the connection was not touched");
+    assert_eq!(server.io.stats().sessions, 1);
+}
+
+#[tokio::test]
+async fn remembered_upgrade_begins_with_websocket() {
+    let server = Server::start(|_| {}).await;
+    let client = server.client(crate::support::UPGRADE).configure(|config| config.remember_upgrade = true);
+    let client = client.build().unwrap();
+    let mut events = client.events();
+    within(client.connect()).await.unwrap();
+    named(&mut events, "upgrade").await;
+    within(client.disconnect()).await;
+    within(client.connect()).await.unwrap();
+    assert_eq!(client.transport(), Some(patera_client::Transport::WebSocket));
+}
+
+#[tokio::test]
+async fn handlers_that_wait_keep_the_client_from_reading_but_not_from_living() {
+    let mut config = Config::default();
+    config.ping_interval = Duration::from_secs(1);
+    config.ping_timeout = Duration::from_secs(1);
+    let server = Server::start_with(config, "127.0.0.1:0".parse().unwrap(), |io| {
+        io.on_connection(async |socket: patera::Socket| {
+            for number in 0..5 {
+                socket.emit("x", number);
+            }
+        });
+    })
+    .await;
+    let (gate, opened) = tokio::sync::watch::channel(false);
+    let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let client = server.client(WEBSOCKET).configure(|config| config.pending_handlers_max = 2);
+    let client = client
+        .on("x", async move |number: u32| {
+            sender.send(number).unwrap();
+            let mut opened = opened;
+            opened.wait_for(|open| *open).await.unwrap();
+        })
+        .connect();
+    let client = within(client).await.unwrap();
+    assert_eq!((within(seen.recv()).await, within(seen.recv()).await), (Some(0), Some(1)));
+    // Another one comes, and hears all five: by then they are here too.
+    let other = server.client(WEBSOCKET).build().unwrap();
+    let mut events = other.events();
+    other.connect();
+    let mut heard = 0;
+    while heard < 5 {
+        heard += u32::from(matches!(within(events.next()).await, Some(patera_client::Event::Received(_))));
+    }
+    assert!(seen.try_recv().is_err(), "the third waits");
+    gate.send(true).unwrap();
+    for number in 2..5 {
+        assert_eq!(within(seen.recv()).await, Some(number));
+    }
+    assert!(client.connected());
+}

@@ -3,6 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod connecting;
+mod crowd;
+mod hostile;
 mod life;
+mod network;
 mod plain;
+mod recovery;
 mod support;
+mod traffic;

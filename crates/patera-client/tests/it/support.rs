@@ -6,8 +6,12 @@ use std::time::Duration;
 
 use patera::{Config, Io};
 use patera_client::{Client, ClientBuilder, Event, Events, Lifecycle, Transport};
-use tokio::net::TcpListener;
+use patera_websocket::stream::{Message, WebSocketStream};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// Nothing here takes longer, however slow the machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -122,3 +126,157 @@ pub(crate) fn until(mut holds: impl FnMut() -> bool) -> impl Future<Output = ()>
         }
     })
 }
+
+/// Between a client and a server: it can cut what goes through.
+pub(crate) struct Relay {
+    pub(crate) address: SocketAddr,
+    /// Each value is a cut.
+    cuts: watch::Sender<u32>,
+    task: JoinHandle<()>,
+}
+
+impl Relay {
+    pub(crate) async fn start(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (cuts, cut) = watch::channel(0);
+        let task = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (mut near, _) = listener.accept().await.unwrap();
+                let mut cut = cut.clone();
+                cut.mark_unchanged();
+                connections.spawn(async move {
+                    let mut far = TcpStream::connect(server).await.unwrap();
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                        _ = cut.changed() => {}
+                    }
+                });
+            }
+        });
+        Relay { address, cuts, task }
+    }
+
+    pub(crate) fn client(&self, transports: &[Transport]) -> ClientBuilder {
+        Client::builder(format!("http://{}", self.address)).transports(transports.iter().copied())
+    }
+
+    /// Cuts every connection that is there now.
+    pub(crate) fn cut(&self) {
+        self.cuts.send_modify(|count| *count += 1);
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A server that does what it is told with each connection, however wrong.
+pub(crate) struct Scripted {
+    pub(crate) address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Scripted {
+    pub(crate) async fn start<F, Fut>(script: F) -> Self
+    where
+        F: Fn(Peer) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let task = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                connections.spawn(script(Peer { stream: Some(stream), websocket: None }));
+            }
+        });
+        Scripted { address, task }
+    }
+
+    pub(crate) fn client(&self, transports: &[Transport]) -> ClientBuilder {
+        let client = Client::builder(format!("http://{}", self.address));
+        client.transports(transports.iter().copied()).reconnection(false)
+    }
+}
+
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// One connection of a scripted server. What fails on it has failed for the client, so nothing is asserted here.
+pub(crate) struct Peer {
+    pub(crate) stream: Option<TcpStream>,
+    websocket: Option<WebSocketStream<TcpStream>>,
+}
+
+impl Peer {
+    /// Reads the head of a WebSocket handshake: its key.
+    pub(crate) async fn websocket_key(&mut self) -> String {
+        let head = self.request().await;
+        let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+        let key = lines.find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-key"));
+        key.map(|(_, key)| key.to_owned()).unwrap_or_default()
+    }
+
+    /// Reads the head of a request.
+    pub(crate) async fn request(&mut self) -> String {
+        let mut head = Vec::new();
+        let stream = self.stream.as_mut().unwrap();
+        while !head.ends_with(b"\r\n\r\n") {
+            match stream.read_u8().await {
+                Ok(byte) => head.push(byte),
+                Err(_) => break,
+            }
+        }
+        String::from_utf8_lossy(&head).into_owned()
+    }
+
+    pub(crate) async fn write(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.stream.as_mut().unwrap().write_all(bytes.as_ref()).await;
+    }
+
+    /// Agrees to a WebSocket and sends this text.
+    pub(crate) async fn accept_websocket(&mut self, open: &str) {
+        let stream = self.stream.take().unwrap();
+        let Ok(mut websocket) = WebSocketStream::accept(stream, patera_websocket::Config::default()).await else {
+            return std::future::pending().await;
+        };
+        let _ = websocket.send(open).await;
+        self.websocket = Some(websocket);
+    }
+
+    pub(crate) async fn send(&mut self, text: impl Into<Message>) {
+        let _ = self.websocket.as_mut().unwrap().send(text).await;
+    }
+
+    /// The next message; waits for ever if there is none any more.
+    pub(crate) async fn next(&mut self) -> Message {
+        match self.websocket.as_mut().unwrap().next().await {
+            Some(Ok(message)) => message,
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// A WebSocket with a client in the namespace `/`.
+    pub(crate) async fn accept_socket_io(&mut self) {
+        self.accept_websocket(OPEN).await;
+        self.next().await;
+        self.send(r#"40{"sid":"x"}"#).await;
+    }
+
+    /// Does nothing more, and keeps the connection.
+    pub(crate) async fn hold(self) {
+        std::future::pending().await
+    }
+}
+
+/// A handshake as a server's.
+pub(crate) const OPEN: &str =
+    r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;

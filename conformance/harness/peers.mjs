@@ -82,7 +82,9 @@ class SocketIoPeer extends Peer {
     super();
     const socket = newSocket(url, mode, options);
     this.socket = socket;
-    socket.onAny((event, ...args) => this.inbox.put(event, args));
+    // What a server puts behind the arguments for connection state recovery is the client's business.
+    const isOffset = (last) => socket._pid !== undefined && /^[\w-]+\.\d+$/.test(last);
+    socket.onAny((event, ...args) => this.inbox.put(event, isOffset(args.at(-1)) ? args.slice(0, -1) : args));
     this.closed = new Promise((resolve) => socket.once("disconnect", (reason) => resolve(reason)));
   }
 

@@ -103,15 +103,50 @@ describe("patera serve: the demo's events", { skip: isMissing }, () => {
     test(`${mode}: a room's messages reach those who joined it`, limit, async () => {
       const { client, plain, bystander, plainBystander, all } = await everyone(mode);
       const room = `tea ☕ ${mode}`;
-      assert.deepEqual(await client.ask("join", room), []);
-      assert.deepEqual(await plain.ask("join", room), []);
+      for (const peer of [client, plain]) assert.deepEqual(await peer.ask("join", room), []);
       for (const sender of [client, plain, bystander, plainBystander]) {
         const data = { from: sender.id, text: "in here" };
         sender.emit("sendMessageToRoom", room, data);
         for (const peer of [client, plain]) assert.deepEqual(await peer.next("roomMessage"), [room, data]);
       }
+      for (const peer of [client, plain]) {
+        assert.deepEqual(await peer.ask("leave", room), []);
+        assert.deepEqual(await bystander.ask("sendMessageToRoom", room, "too late"), []);
+      }
+      assert.deepEqual(await plain.next("roomMessage"), [room, "too late"]);
       await settle(client, all);
       for (const peer of all) assert.equal(peer.waiting("roomMessage"), 0);
+    });
+
+    test(`${mode}: what is sent comes back to its sender: message, and echo as an acknowledgement`, limit, async () => {
+      const { client, plain, all } = await everyone(mode);
+      for (const peer of [client, plain]) {
+        for (const data of ["hello", ["a", "b"], { n: 1 }]) {
+          peer.emit("message", data);
+          assert.deepEqual(await peer.next("message"), [data]);
+          assert.deepEqual(await peer.ask("echo", data), [data]);
+        }
+        assert.deepEqual(await peer.ask("sendMessageToServer", "acknowledged"), []);
+      }
+      await settle(client, all);
+      for (const peer of all) assert.equal(peer.waiting("message"), 0);
+    });
+
+    test(`${mode}: a client that lost its connection gets what it missed, and the others are told`, limit, async () => {
+      const { client, plain, all } = await everyone(mode);
+      await client.ask("join", "lobby");
+      await settle(client, all);
+      client.socket.io.reconnection(true).reconnectionDelay(10);
+      client.socket.io.engine.close();
+      assert.equal(await client.closed, "forced close");
+      await until(plain, "pub", (text) => text.startsWith(`${client.id} left`));
+      await plain.ask("sendMessageToServer", "to all");
+      await plain.ask("sendMessageToRoom", "lobby", "to the room");
+      assert.deepEqual(await client.next("sendMessageToAllClient"), ["to all"]);
+      assert.deepEqual(await client.next("roomMessage"), ["lobby", "to the room"]);
+      await until(plain, "pub", (text) => text === `${client.id} is back`);
+      assert.deepEqual([client.socket.id, client.socket.recovered], [client.id, true]);
+      assert.equal(client.waiting("news"), 1, "it was told once");
     });
 
     test(`${mode}: news comes at connect, and what answers it is logged`, limit, async () => {
@@ -184,6 +219,7 @@ describe("patera serve: the demo's events", { skip: isMissing }, () => {
       for (const args of rooms) {
         const [answer] = await peer.ask("join", ...args);
         assert.equal(typeof answer.error, "string", JSON.stringify(args).slice(0, 40));
+        if (typeof args[0] !== "string") assert.equal(typeof (await peer.ask("leave", ...args))[0].error, "string");
       }
       for (const event of ["sendMessageToServer", "sendMessageToOne", "private message", "sendMessageToRoom", "no such event"]) peer.emit(event);
       await settle(peer, all);
@@ -285,6 +321,25 @@ describe("patera serve: options", { skip: isMissing }, () => {
     check(await ask(server, { path: "/socket.io/?EIO=4&transport=polling" }), { status: 404 });
   }));
 
+  test("--max-http-buffer-size is told to clients, and holds", limit, () => withServer(["--max-http-buffer-size", "5000"], async (server) => {
+    const { body } = await ask(server, { path: "/socket.io/?EIO=4&transport=polling" });
+    assert.equal(JSON.parse(body.slice(1)).maxPayload, 5000);
+    const client = await peers.socketIo(server.url);
+    assert.deepEqual(await client.ask("echo", "x".repeat(4_900)), ["x".repeat(4_900)]);
+    client.emit("echo", "x".repeat(5_000));
+    assert.match(await client.closed, /^transport (close|error)$/);
+  }));
+
+  test("--no-recovery gives who comes back a new socket, and events no offset", limit, () => withServer(["--no-recovery"], async (server) => {
+    const client = await peers.socketIo(server.url, { reconnection: true, reconnectionDelay: 10 });
+    assert.deepEqual(await client.next("news"), [{ hello: "world" }]);
+    assert.equal(client.socket._pid, undefined);
+    client.socket.io.engine.close();
+    assert.deepEqual(await client.next("news"), [{ hello: "world" }]);
+    assert.ok(!client.socket.recovered);
+    assert.notEqual(client.socket.id, client.id);
+  }));
+
   test("without a subcommand it serves too, and the environment sets what the command line does not", limit, async () => {
     const server = await Program.serve("patera", [], { PATERA_PORT: "0", PATERA_PATH: "/elsewhere" });
     try {
@@ -315,7 +370,7 @@ describe("patera: command line", { skip: isMissing }, () => {
     for (const args of [["--help"], ["serve", "--help"]]) {
       const { code, stdout } = await run(...args);
       assert.equal(code, 0);
-      const words = ["--host", "--port", "--path", "--cors-origin", "/healthz", "/ws", "patera.json", "RUST_LOG", "SIGTERM", "Examples:", "[default: 3000]"];
+      const words = ["--host", "--port", "--path", "--cors-origin", "--max-http-buffer-size", "--no-recovery", "/healthz", "/ws", "patera.json", "RUST_LOG", "SIGTERM", "Examples:", "[default: 3000]"];
       for (const word of words) assert.ok(stdout.includes(word), `${args.join(" ")} tells nothing of ${word}`);
     }
   });
@@ -354,6 +409,7 @@ describe("patera: command line", { skip: isMissing }, () => {
     ["--cors-origin", "example.com", /'example\.com' for '--cors-origin.*https:\/\//],
     ["--cors-origin", "https://example.com/", /'--cors-origin/],
     ["--port", "65536", /'65536' for '--port/],
+    ["--max-http-buffer-size", "999", /999 is not in 1000\.\.=?100000000/],
     ["--host", "nowhere", /'nowhere' for '--host/],
   ];
   for (const [option, value, expected] of wrong) {

@@ -1,4 +1,5 @@
-//! The events of the demo, the same for the page and for Socket.IO clients: public and private messages, rooms, server push.
+//! The events of the demo, the same for the page, for Socket.IO clients and for plain WebSockets: public and private messages,
+//! rooms, server push.
 
 use std::time::Duration;
 
@@ -8,8 +9,12 @@ use tracing::info;
 /// Registers the events on the default namespace.
 pub(crate) fn register(io: &Io) {
     io.on_connection(async |io: Io, socket: Socket| {
-        info!(socket = socket.id(), transport = socket.transport().as_str(), "joined");
-        io.emit("pub", format!("{} joined", socket.id()));
+        let (id, recovered) = (socket.id(), socket.recovered());
+        info!(socket = id, transport = socket.transport().as_str(), recovered, "joined");
+        if recovered {
+            return socket.broadcast().emit("pub", format!("{id} is back"));
+        }
+        io.emit("pub", format!("{id} joined"));
         socket.emit("news", Value::from(Map::from_iter([("hello", "world")])));
     });
     io.on_disconnect(async |io: Io, socket: Socket, reason: DisconnectReason| {
@@ -17,8 +22,18 @@ pub(crate) fn register(io: &Io) {
         io.emit("pub", format!("{} left: {reason}", socket.id()));
     });
     io.on("my other event", async |socket: Socket, data: Value| info!(socket = socket.id(), %data, "my other event"));
+    io.on("message", async |socket: Socket, data: Value| socket.emit("message", (data,)));
+    io.on("echo", async |data: Value| Reply((data,)));
+    register_public_and_private(io);
+    register_rooms(io);
+}
 
-    io.on("sendMessageToServer", async |io: Io, data: Value| io.emit("sendMessageToAllClient", (data,)));
+/// What is said to everyone, or to one. A picture is bytes beside the text: `{"name": …, "text": …, "image": bytes}`.
+fn register_public_and_private(io: &Io) {
+    io.on("sendMessageToServer", async |io: Io, data: Value| {
+        io.emit("sendMessageToAllClient", (data,));
+        Reply(())
+    });
     io.on("sendMessageToOne", async |io: Io, data: Value| -> patera::Result {
         let to = data["toId"].as_str().ok_or("toId is missing")?;
         io.to(to).emit("getMessage", (&data,));
@@ -29,12 +44,20 @@ pub(crate) fn register(io: &Io) {
         io.to(to.as_str()).emit("private message", (from, &to, message));
         Reply(there)
     });
+}
+
+fn register_rooms(io: &Io) {
     io.on("join", async |socket: Socket, room: String| -> patera::Result<Reply<()>> {
         socket.try_join(room).map_err(|error| error.to_string())?;
         Ok(Reply(()))
     });
+    io.on("leave", async |socket: Socket, room: String| {
+        socket.leave(room);
+        Reply(())
+    });
     io.on("sendMessageToRoom", async |io: Io, room: String, data: Value| {
         io.to(room.as_str()).emit("roomMessage", (&room, data));
+        Reply(())
     });
 }
 

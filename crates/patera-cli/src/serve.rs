@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use axum::Router;
 use axum::routing::get;
 use clap::Args;
-use clap::builder::BoolishValueParser;
-use patera::{Config, Cors, DeflateConfig, Io};
+use clap::builder::{BoolishValueParser, RangedU64ValueParser};
+use patera::{Config, ConnectionStateRecovery, Cors, DeflateConfig, Io};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
@@ -35,10 +35,23 @@ pub(crate) struct Options {
     /// Send the answers of HTTP long-polling as they are, however long
     #[arg(long, env = "PATERA_NO_HTTP_COMPRESSION", value_parser = BoolishValueParser::new())]
     no_http_compression: bool,
+    /// Bytes of one message or polling body at the most
+    #[arg(long, default_value_t = 1_000_000, value_name = "BYTES", env = "PATERA_MAX_HTTP_BUFFER_SIZE",
+          value_parser = RangedU64ValueParser::<usize>::new().range(1_000..=100_000_000))]
+    max_http_buffer_size: usize,
+    /// Give clients that lost their connection a new socket: no id, room or event is kept for them
+    ///
+    /// Otherwise each event to clients of Socket.IO 3 and later ends with one more argument, an offset, which clients since 4.6 use.
+    #[arg(long, env = "PATERA_NO_RECOVERY", value_parser = BoolishValueParser::new())]
+    no_recovery: bool,
     /// Refuse clients of Socket.IO 1 and 2
     #[arg(long, env = "PATERA_NO_EIO3", value_parser = BoolishValueParser::new())]
     no_eio3: bool,
 }
+
+/// Messages of the largest size that may wait for one client, and that are kept for one that may come back: so many may
+/// come at once without losing whoever is on a slow network.
+const LARGEST_MESSAGES_MAX: usize = 8;
 
 /// Why the server did not start, or ended.
 #[derive(Debug)]
@@ -106,6 +119,13 @@ fn config(options: &Options) -> Config {
     config.per_message_deflate = options.per_message_deflate.then(DeflateConfig::default);
     if options.no_http_compression {
         config.http_compression = None;
+    }
+    config.max_http_buffer_size = options.max_http_buffer_size;
+    config.outbox_bytes_max = config.outbox_bytes_max.max(LARGEST_MESSAGES_MAX * options.max_http_buffer_size);
+    if !options.no_recovery {
+        let mut recovery = ConnectionStateRecovery::default();
+        recovery.bytes_max = config.outbox_bytes_max;
+        config.connection_state_recovery = Some(recovery);
     }
     config
 }
@@ -192,8 +212,7 @@ mod tests {
     #[test]
     fn compression_is_as_it_was_asked_for() {
         let check = |arguments: &[&str], expected: (bool, bool)| {
-            let arguments = Arguments::try_parse_from([&["patera"], arguments].concat()).expect("known options");
-            let config = config(&arguments.options);
+            let config = config(&parse(arguments).expect("known options"));
             let on = (config.per_message_deflate.is_some(), config.http_compression.is_some());
             assert_eq!(on, expected);
         };
@@ -201,5 +220,29 @@ mod tests {
         check(&["--per-message-deflate"], (true, true));
         check(&["--no-http-compression"], (false, false));
         check(&["--per-message-deflate", "--no-http-compression"], (true, false));
+    }
+
+    #[test]
+    fn several_of_the_largest_messages_may_wait() {
+        let check = |arguments: &[&str], message: usize, waiting: usize, kept: Option<usize>| {
+            let config = config(&parse(arguments).expect("known options"));
+            let recovery = config.connection_state_recovery.map(|recovery| recovery.bytes_max);
+            assert_eq!((config.max_http_buffer_size, config.outbox_bytes_max, recovery), (message, waiting, kept));
+        };
+        check(&[], 1_000_000, 8_000_000, Some(8_000_000));
+        check(&["--max-http-buffer-size", "1000"], 1_000, 1 << 20, Some(1 << 20));
+        check(&["--max-http-buffer-size", "100000000"], 100_000_000, 800_000_000, Some(800_000_000));
+        check(&["--no-recovery"], 1_000_000, 8_000_000, None);
+    }
+
+    #[test]
+    fn a_message_size_out_of_range_is_refused() {
+        for size in ["999", "100000001", "0", "-1", "1 MB"] {
+            assert!(parse(&["--max-http-buffer-size", size]).is_err(), "{size}");
+        }
+    }
+
+    fn parse(arguments: &[&str]) -> Result<Options, clap::Error> {
+        Arguments::try_parse_from([&["patera"], arguments].concat()).map(|arguments| arguments.options)
     }
 }

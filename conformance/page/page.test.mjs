@@ -5,7 +5,11 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { connected, joinRoom, launchBrowser, openTab, say, showConversation, startServer } from "./stage.mjs";
+import { attach, connected, drawPicture, joinRoom, launchBrowser, logged, openTab, say, showConversation, startServer } from "./stage.mjs";
+
+const FAST = "?reconnectionDelay=50&reconnectionDelayMax=100";
+/** What the server takes in one message, without what the page sets aside for all but the picture. */
+const PICTURE_MAX = 1_000_000 - 16_384;
 
 let server;
 let browser;
@@ -21,10 +25,9 @@ after(async () => {
 });
 
 /** Runs `body` with one connected tab per name; closes them, and fails on any fault in them. */
-async function withTabs(names, body) {
-  const tabs = [];
+async function withTabs(names, body, options) {
+  const tabs = await Promise.all(names.map((name) => openTab(browser, server.base, name, options)));
   try {
-    for (const name of names) tabs.push(await openTab(browser, server.base, name));
     await body(...tabs);
   } catch (error) {
     for (const { close } of tabs) await close().catch(() => {});
@@ -35,9 +38,10 @@ async function withTabs(names, body) {
 
 const texts = (page) => page.locator("#messages .text").allTextContents();
 const waitForText = (page, text) => page.locator("#messages .text", { hasText: text }).first().waitFor();
+const waitForNote = (page, text) => page.locator("#messages .note", { hasText: text }).first().waitFor();
 const life = (page) => page.locator('#log [data-kind="life"] b').allTextContents();
-const waitForLog = (page, kind, name) => page.locator(`#log [data-kind="${kind}"][data-name="${name}"]`).last().waitFor();
 const publicly = (data) => ["sendMessageToServer", data];
+const file = (buffer, name = "volcano.png", mimeType = "image/png") => ({ name, mimeType, buffer });
 
 /** Another client of the server, without the page around it: sends events and returns once all of them were handled. */
 function guestSends(page, events) {
@@ -46,7 +50,7 @@ function guestSends(page, events) {
     guest.onopen = () => {
       for (const [event, ...args] of all) guest.send(JSON.stringify({ event, args }));
       // An acknowledged event: what came before it was handled before it.
-      guest.send(JSON.stringify({ event: "private message", args: ["guest", "nobody", ""], ack: 1 }));
+      guest.send(JSON.stringify({ event: "echo", args: ["done"], ack: 1 }));
     };
     guest.onmessage = ({ data }) => {
       if (JSON.parse(data).ack !== 1) return;
@@ -56,15 +60,33 @@ function guestSends(page, events) {
   }), events);
 }
 
+/** Waits for the newest picture of the chat and tells its size in pixels. */
+async function newestPicture(page, nth = 0) {
+  const image = page.locator(".picture img").nth(nth);
+  await image.waitFor();
+  return image.evaluate(async (shown) => {
+    await shown.decode();
+    return [shown.naturalWidth, shown.naturalHeight];
+  });
+}
+
 const overflows = (page) => page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
 
-test("connects and shows its id, its transport and its life", () => withTabs(["Loki"], async ({ page, id }) => {
+test("connects, upgrades, and shows each step with its time", () => withTabs(["Loki"], async ({ page, id }) => {
   assert.match(await id(), /^\S{8,}$/);
   assert.equal(await page.textContent("#state"), "connected");
-  assert.equal(await page.textContent("#transport"), "native WebSocket");
-  assert.deepEqual(await life(page), ["connecting", "connect"]);
-  await waitForLog(page, "in", "news");
-  await waitForLog(page, "out", "my other event");
+  assert.equal(await page.textContent("#transport"), "polling → websocket");
+  assert.match(await page.textContent("#upgraded"), /^upgraded after \d+ ms, at \d\d:\d\d:\d\d$/);
+  await logged(page, "message");
+  const steps = await life(page);
+  assert.deepEqual(steps.slice(0, 2), ["connecting", "connect"]);
+  assert.deepEqual(steps.slice(2).sort(), ["message", "upgrade"]);
+  for (const time of await page.locator("#log time").allTextContents()) assert.match(time, /^\d\d:\d\d:\d\d\.\d{3}$/);
+  await page.check("#packets");
+  for (const [name, kind] of [["news", "in"], ["my other event", "out"]]) {
+    await page.locator(`#log [data-kind="${kind}"][data-name="${name}"]`).waitFor();
+  }
+  await page.waitForFunction(() => /^[\d.]+ m?s$/.test(document.getElementById("latency").textContent));
 }));
 
 test("counts what the server pushes each second", () => withTabs(["Loki"], async ({ page }) => {
@@ -72,38 +94,39 @@ test("counts what the server pushes each second", () => withTabs(["Loki"], async
   await page.waitForFunction(() => Number(document.getElementById("push").textContent) > 0);
   const first = await count();
   await page.waitForFunction((n) => Number(document.getElementById("push").textContent) >= n + 2, first);
-  assert.equal(await page.textContent("#pushes"), String(await count()));
   assert.match(await page.textContent("#uptime"), /^00:00:\d\d$/);
 }));
 
 test("two tabs chat in public", () => withTabs(["Loki", "Pele"], async (loki, pele) => {
   await say(loki.page, "hello, naïve 🌋");
   await waitForText(pele.page, "hello, naïve 🌋");
-  assert.equal(await pele.page.locator("#messages .name").last().textContent(), "Loki");
+  assert.equal(await pele.page.locator("#messages button.name").last().textContent(), "Loki: write privately");
   await say(pele.page, "and back");
   await waitForText(loki.page, "and back");
   assert.deepEqual(await texts(loki.page), ["hello, naïve 🌋", "and back"]);
 }));
 
-test("markup in a message stays text", () => withTabs(["<i>Loki</i>", "Pele"], async (loki, pele) => {
+test("markup in a message, a name and a room stays text", () => withTabs(["<i>Loki</i>", "Pele"], async (loki, pele) => {
   const text = "<img src=x onerror=alert(1)><b>bold</b>";
   await say(loki.page, text);
   await waitForText(pele.page, text);
-  assert.equal(await pele.page.locator("#messages :is(img, i)").count(), 0);
-  assert.equal(await pele.page.locator("#messages .name").last().textContent(), "<i>Loki</i>");
+  assert.equal(await pele.page.locator("#messages .name").last().textContent(), "<i>Loki</i>: write privately");
+  await joinRoom(pele.page, text);
+  await waitForNote(pele.page, `You joined ${text}`);
+  for (const { page } of [loki, pele]) assert.equal(await page.locator(":is(#messages, #title, #conversations) :is(img, i)").count(), 0);
 }));
 
-test("who joins is told to everyone", () => withTabs(["Loki"], async ({ page }) => {
-  const notes = await page.locator('#log [data-name="pub"]').count();
+test("who joins and who leaves is told to everyone", () => withTabs(["Loki"], async ({ page }) => {
   const guest = await openTab(browser, server.base, "guest");
-  await page.waitForFunction((n) => document.querySelectorAll('#log [data-name="pub"]').length > n, notes);
+  const short = (await guest.id()).slice(0, 5);
+  await waitForNote(page, new RegExp(`^${short}….. joined`));
   await guest.close();
-  await page.waitForFunction((n) => document.querySelectorAll('#log [data-name="pub"]').length > n + 1, notes);
+  await waitForNote(page, new RegExp(`^${short}….. left: `));
 }));
 
-test("a private message reaches one tab and is acknowledged", () => withTabs(["Loki", "Pele", "Surt"], async (loki, pele, surt) => {
+test("a click on a name writes privately: to one tab, acknowledged", () => withTabs(["Loki", "Pele", "Surt"], async (loki, pele, surt) => {
   await say(pele.page, "write to me");
-  await loki.page.locator(".message .id").last().click();
+  await loki.page.locator(".message button.name").last().click();
   assert.equal(await loki.page.textContent("#title"), "Pele");
   await say(loki.page, "between us");
   await loki.page.locator('.receipt[data-state="there"]', { hasText: /acknowledged in [\d.]+ m?s/ }).waitFor();
@@ -123,24 +146,32 @@ test("a private message to nobody says so", () => withTabs(["Loki"], async ({ pa
   await page.press("#peer", "Enter");
   await say(page, "anybody there?");
   await page.locator('.receipt[data-state="gone"]', { hasText: "not delivered" }).waitFor();
+  await page.click("#leave");
+  assert.equal(await page.locator("#conversations button").count(), 1);
 }));
 
-test("a room is read by those who joined it", () => withTabs(["Loki", "Pele", "Surt"], async (loki, pele, surt) => {
-  await joinRoom(loki.page, "tea ☕");
-  await joinRoom(pele.page, "tea ☕");
-  // Its public message comes back after the join was handled: events of one connection keep their order.
+test("a room is read by those who joined it, until they leave", () => withTabs(["Loki", "Pele", "Surt"], async (loki, pele, surt) => {
+  for (const { page } of [loki, pele]) {
+    await joinRoom(page, "tea ☕");
+    await waitForNote(page, "You joined tea ☕");
+  }
   await showConversation(pele.page, "everyone:");
-  await say(pele.page, "joined");
-  await waitForText(pele.page, "joined");
   await say(loki.page, "only for the room");
   await pele.page.locator('[data-key="room:tea ☕"] .badge:not([hidden])').waitFor();
   await showConversation(pele.page, "room:tea ☕");
   assert.deepEqual(await texts(pele.page), ["only for the room"]);
   assert.deepEqual(await texts(loki.page), ["only for the room"]);
+
+  await pele.page.click("#leave");
+  await waitForNote(pele.page, "You left tea ☕");
+  assert.equal(await pele.page.locator("#conversations button").count(), 1);
+  await say(loki.page, "without you");
+  await waitForText(loki.page, "without you");
   await showConversation(loki.page, "everyone:");
   await say(loki.page, "last");
-  await waitForText(surt.page, "last");
+  for (const { page } of [surt, pele]) await waitForText(page, "last");
   assert.equal(await surt.page.locator('#log [data-name="roomMessage"]').count(), 0);
+  assert.equal(await pele.page.locator('#log [data-name="roomMessage"]').count(), 1);
 }));
 
 test("sendMessageToOne arrives as getMessage", () => withTabs(["Loki"], async ({ page, id }) => {
@@ -150,25 +181,147 @@ test("sendMessageToOne arrives as getMessage", () => withTabs(["Loki"], async ({
   assert.deepEqual(await texts(page), ["to one"]);
 }));
 
-test("a lost connection comes back with its rooms", () => withTabs(["Loki", "Pele"], async (loki, pele) => {
-  const before = await loki.id();
-  await joinRoom(loki.page, "lobby");
-  await joinRoom(pele.page, "lobby");
-  await loki.page.click("#drop");
-  await waitForLog(loki.page, "life", "reconnect");
-  await connected(loki.page);
-  const announced = await loki.page.locator('#log [data-name="reconnecting"] .detail').textContent();
-  assert.match(announced, /^\(1\) in [\d.]+ m?s$/);
-  assert.notEqual(await loki.id(), before);
-  assert.deepEqual(await life(loki.page), [
-    "connecting", "connect", "disconnect", "reconnecting", "connecting", "reconnect", "connect",
-  ]);
-  await say(loki.page, "back in the room");
-  await waitForText(loki.page, "back in the room");
-  await waitForText(pele.page, "back in the room");
+test("a picture is chosen, pasted or dropped, and goes to everyone, a room, or one", () => withTabs(["Loki", "Pele"], async (loki, pele) => {
+  const png = await drawPicture(browser, 64, 40);
+  await attach(loki.page, file(png));
+  assert.match(await loki.page.textContent("#attached"), /volcano\.png\d+ k?B \(limit 984 kB\)/);
+  await say(loki.page, "to everyone");
+  for (const { page } of [loki, pele]) assert.deepEqual(await newestPicture(page), [64, 40]);
+  assert.equal(await loki.page.isHidden("#attached"), true);
+
+  for (const { page } of [loki, pele]) {
+    await joinRoom(page, "gallery");
+    await waitForNote(page, "You joined gallery");
+  }
+  await give(loki.page, "paste", "#text", png);
+  await loki.page.press("#text", "Enter");
+  for (const { page } of [loki, pele]) assert.deepEqual(await newestPicture(page), [64, 40]);
+  assert.deepEqual(await texts(pele.page), [], "a picture needs no text");
+
+  await pele.page.locator(".message button.name").last().click();
+  await give(pele.page, "drop", "#chat", png);
+  await pele.page.click("#send");
+  await pele.page.locator('.receipt[data-state="there"]').waitFor();
+  await showConversation(loki.page, `direct:${await pele.id()}`);
+  assert.deepEqual(await newestPicture(loki.page), [64, 40]);
 }));
 
-test("what is typed while away is kept", () => withTabs(["Loki"], async ({ page }) => {
+/** Pastes or drops a file, as the browser would tell it. */
+async function give(page, how, selector, bytes) {
+  await page.locator(selector).evaluate((target, { how, bytes }) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([new Uint8Array(bytes)], "given.png", { type: "image/png" }));
+    const init = { bubbles: true, cancelable: true };
+    const event = how === "paste"
+      ? new ClipboardEvent(how, { ...init, clipboardData: transfer })
+      : new DragEvent(how, { ...init, dataTransfer: transfer });
+    target.dispatchEvent(event);
+  }, { how, bytes: [...bytes] });
+  await page.waitForSelector("#attached");
+}
+
+for (const [transports, max] of [["polling", Math.floor(PICTURE_MAX * 3 / 4)], ["websocket", PICTURE_MAX]]) {
+  test(`the largest picture passes over ${transports}, one byte more is refused politely`, () => withTabs(["Loki", "Pele"], async (loki, pele) => {
+    const largest = await drawPicture(browser, 80, 50, max);
+    assert.equal(largest.length, max);
+    await loki.page.setInputFiles("#file", file(Buffer.concat([largest, Buffer.alloc(1)]), "large.png"));
+    await loki.page.locator("#refusal", { hasText: /“large\.png” has \d+ kB, and this server takes \d+ kB at the most/ }).waitFor();
+    assert.equal(await loki.page.isHidden("#attached"), true);
+    await attach(loki.page, file(largest));
+    assert.equal(await loki.page.isHidden("#refusal"), true);
+    await say(loki.page, "x".repeat(4000));
+    for (const { page } of [loki, pele]) assert.deepEqual(await newestPicture(page), [80, 50]);
+    assert.equal(await loki.page.textContent("#state"), "connected");
+    assert.equal((await life(loki.page)).includes("disconnect"), false);
+  }, { query: `?transports=${transports}` }));
+}
+
+test("what is no picture is neither sent nor shown", () => withTabs(["Loki"], async ({ page }) => {
+  const others = [["notes.txt", "text/plain", "text"], ["drawing.svg", "image/svg+xml", "<svg xmlns='http://www.w3.org/2000/svg'/>"], ["empty.png", "image/png", ""]];
+  for (const [name, type, content] of others) {
+    await page.setInputFiles("#file", file(Buffer.from(content), name, type));
+    await page.locator("#refusal", { hasText: `“${name}” is no picture that can be sent` }).waitFor();
+  }
+  const bytes = Buffer.from("<script>alert(1)</script>").toString("base64");
+  await guestSends(page, [publicly({ name: "guest", text: "look", image: { base64: bytes } }), publicly({ text: "odd", image: "text" })]);
+  await waitForText(page, "odd");
+  assert.deepEqual(await texts(page), ["look", "25 bytes that are no picture", "odd"]);
+  assert.equal(await page.locator(".picture").count(), 0);
+  const broken = Buffer.from("\x89PNG\r\n\x1a\nand then nothing", "latin1").toString("base64");
+  await guestSends(page, [publicly({ name: "guest", image: { base64: broken } })]);
+  await page.locator(".picture", { hasText: "a picture that this browser cannot show" }).waitFor();
+}));
+
+test("only so many pictures are kept", () => withTabs(["Loki"], async ({ page }) => {
+  const base64 = (await drawPicture(browser, 8, 5)).toString("base64");
+  await guestSends(page, [...Array(42)].map((_, n) => publicly({ name: "guest", text: `picture ${n}`, image: { base64 } })));
+  await waitForText(page, "picture 41");
+  assert.equal(await page.locator(".picture img").count(), 40);
+  assert.equal(await page.locator(".picture", { hasText: "made room for newer ones" }).count(), 2);
+}));
+
+test("the plug: what was missed arrives, what was written goes out, the id stays", () => withTabs(["Loki", "Pele"], async (loki, pele) => {
+  const id = await loki.id();
+  await say(pele.page, "before");
+  await waitForText(loki.page, "before");
+  for (const { page } of [loki, pele]) {
+    await joinRoom(page, "lobby");
+    await waitForNote(page, "You joined lobby");
+  }
+  await showConversation(loki.page, "everyone:");
+  await loki.page.click("#plug");
+  await logged(loki.page, "connect_failed", "life", 1);
+  await loki.page.waitForFunction(() => /^reconnecting \(\d+\)$/.test(document.getElementById("state").textContent));
+  assert.equal(await loki.page.textContent("#transport"), "none");
+  await say(loki.page, "written while away");
+  await loki.page.locator("#hint", { hasText: "1 message will be sent" }).waitFor();
+
+  await say(pele.page, "in the room");
+  await showConversation(pele.page, "everyone:");
+  await attach(pele.page, file(await drawPicture(browser, 64, 40, 900_000)));
+  await say(pele.page, "in public");
+  await waitForText(pele.page, "in public");
+  await pele.page.fill("#peer", id);
+  await pele.page.press("#peer", "Enter");
+  await say(pele.page, "in private");
+  await pele.page.locator(".receipt", { hasText: "nobody has this id" }).waitFor();
+
+  await loki.page.click("#plug");
+  await waitForNote(loki.page, "Recovered, 3 messages:");
+  await waitForText(loki.page, "written while away");
+  assert.equal(await loki.id(), id);
+  assert.deepEqual(await texts(loki.page), ["before", "in public", "written while away"]);
+  assert.deepEqual(await newestPicture(loki.page), [64, 40]);
+  assert.equal(await loki.page.locator(".late .text").textContent(), "in public");
+  await showConversation(loki.page, "room:lobby");
+  assert.deepEqual(await texts(loki.page), ["in the room"]);
+  await showConversation(loki.page, `direct:${await pele.id()}`);
+  assert.deepEqual(await texts(loki.page), ["in private"]);
+  const steps = await life(loki.page);
+  const inOrder = ["connecting", "connect", "upgrade", "disconnect", "reconnecting", "connect_error", "connect_failed", "error", "reconnect", "recovered"];
+  assert.deepEqual(inOrder.map((name) => steps.indexOf(name)), inOrder.map((name) => steps.indexOf(name)).toSorted((a, b) => a - b));
+  assert.equal(steps.includes("recovered") && steps.includes("upgrade"), true);
+  assert.match(await loki.page.locator('#log [data-name="recovered"] .detail').textContent(), /^3 messages and \d+ other events? that were missed$/);
+}, { query: FAST }));
+
+test("the plug over polling alone", () => withTabs(["Loki", "Pele"], async (loki, pele) => {
+  const id = await loki.id();
+  assert.equal(await loki.page.textContent("#transport"), "polling");
+  await loki.page.click("#plug");
+  await logged(loki.page, "connect_failed");
+  await say(pele.page, "missed");
+  await waitForText(pele.page, "missed");
+  await loki.page.click("#plug");
+  await waitForNote(loki.page, "Recovered, 1 message:");
+  assert.deepEqual([await loki.id(), await texts(loki.page)], [id, ["missed"]]);
+  assert.equal((await life(loki.page)).includes("upgrade"), false);
+}, { query: `${FAST}&transports=polling` }));
+
+test("who disconnects by hand starts anew, with the rooms and what was typed", () => withTabs(["Loki", "Pele"], async (loki, pele) => {
+  const { page } = loki;
+  const before = await loki.id();
+  for (const tab of [loki, pele]) await joinRoom(tab.page, "lobby");
+  await waitForNote(pele.page, "You joined lobby");
   await page.click("#toggle");
   await page.waitForSelector('#status[data-state="idle"]');
   assert.equal(await page.isDisabled("#send"), true);
@@ -177,44 +330,64 @@ test("what is typed while away is kept", () => withTabs(["Loki"], async ({ page 
   assert.equal(await page.inputValue("#text"), "not lost");
   await page.click("#toggle");
   await connected(page);
+  await logged(page, "connect", "life", 1);
+  assert.notEqual(await loki.id(), before);
   await page.press("#text", "Enter");
-  await waitForText(page, "not lost");
+  for (const tab of [loki, pele]) await waitForText(tab.page, "not lost");
+  assert.equal((await life(page)).includes("recovered"), false);
 }));
 
-test("a restarted server is found again", async (t) => {
+test("a server that was killed is found again, with the rooms", async (t) => {
   if (!server.restartable) return t.skip("the server at BASE_URL is not ours to restart");
-  await withTabs(["Loki"], async ({ page }) => {
+  await withTabs(["Loki", "Pele"], async (loki, pele) => {
+    const before = await loki.id();
+    for (const { page } of [loki, pele]) {
+      await joinRoom(page, "lobby");
+      await waitForNote(page, "You joined lobby");
+    }
     await server.stop();
-    await page.waitForSelector('#status[data-state="waiting"]');
-    await waitForLog(page, "life", "connect_error");
+    await logged(loki.page, "connect_error");
+    await say(loki.page, "waits for the server");
     await server.start();
-    await connected(page);
-    await waitForLog(page, "life", "reconnect");
-    await say(page, "after the restart");
-    await waitForText(page, "after the restart");
-  });
+    for (const { page } of [loki, pele]) {
+      await logged(page, "reconnect");
+      await connected(page);
+      await page.locator(".note", { hasText: "You joined lobby" }).nth(1).waitFor();
+    }
+    assert.notEqual(await loki.id(), before);
+    await waitForText(loki.page, "waits for the server");
+    await say(pele.page, "after the restart");
+    for (const { page } of [loki, pele]) await waitForText(page, "after the restart");
+    assert.equal((await life(loki.page)).includes("recovered"), false);
+  }, { query: FAST });
 });
 
-test("reconnection ends after its attempts and starts again by hand", async () => {
-  let isRefusing = false;
-  const prepare = (page) => page.routeWebSocket(/\/ws$/, (route) => {
-    if (isRefusing) route.close();
-    else route.connectToServer();
-  });
-  const query = "?reconnectionAttempts=3&reconnectionDelay=10";
-  const { page, close } = await openTab(browser, server.base, "Loki", { prepare, query });
-  isRefusing = true;
-  await page.click("#drop");
+test("reconnection ends after its attempts and starts again by hand", () => withTabs(["Loki"], async ({ page }) => {
+  await page.click("#plug");
   await page.waitForSelector('#status[data-state="failed"]');
   const steps = await life(page);
-  assert.equal(steps.filter((step) => step === "reconnecting").length, 3);
-  assert.equal(steps.filter((step) => step === "connect_error").length, 3);
+  for (const step of ["reconnecting", "connect_error", "connect_failed"]) assert.equal(steps.filter((one) => one === step).length, 3, step);
   assert.equal(steps.at(-1), "reconnect_failed");
-  isRefusing = false;
+  await page.click("#plug");
   await page.click("#toggle");
   await connected(page);
-  await close();
-});
+  await waitForNote(page, "Recovered, 0 messages:");
+}, { query: "?reconnectionAttempts=3&reconnectionDelay=10&reconnectionDelayMax=20" }));
+
+for (const transport of ["polling", "websocket"]) {
+  test(`${transport} alone, by the page's address`, () => withTabs(["Loki", "Pele"], async (loki, pele) => {
+    assert.equal(await loki.page.textContent("#transport"), transport);
+    await say(loki.page, "over one transport");
+    await waitForText(pele.page, "over one transport");
+    assert.equal(await loki.page.textContent("#upgraded"), "–");
+    assert.equal((await life(loki.page)).includes("upgrade"), false);
+  }, { query: `?transports=${transport}` }));
+}
+
+test("an address that asks for nonsense gets the defaults", () => withTabs(["Loki"], async ({ page }) => {
+  await logged(page, "upgrade");
+  assert.equal(await page.textContent("#transport"), "polling → websocket");
+}, { query: "?transports=pigeon,&reconnectionDelay=-1&timeout=x&__proto__=1&toString=1" }));
 
 test("the page keeps a bounded number of messages and log lines", () => withTabs(["Loki"], async ({ page }) => {
   const line = (_, n) => publicly({ from: "guest", name: "guest", text: `line ${n + 1}` });
@@ -228,11 +401,12 @@ test("the page keeps a bounded number of messages and log lines", () => withTabs
 
 test("messages of any shape are shown and none breaks the page", () => withTabs(["Loki"], async ({ page }) => {
   const shapes = [
-    "bare string", 42, null, [1, [2]], { text: { nested: true } }, { from: 7, name: {}, text: "odd" }, { base64: "AAEC" },
+    "bare string", 42, null, [1, [2]], { text: { nested: true } }, { from: 7, name: {}, text: "odd" }, { base64: "AAEC" }, {},
   ];
-  await guestSends(page, [...shapes, "the end"].map(publicly));
+  await guestSends(page, [...shapes, { name: "N".repeat(10_000), text: "the end" }].map(publicly));
   await waitForText(page, "the end");
   assert.equal((await texts(page)).length, shapes.length + 1);
+  assert.equal(await page.locator(".name").last().textContent(), "N".repeat(40));
 }));
 
 test("many conversations scroll and none covers another field", () => withTabs(["Loki"], async ({ page }) => {
@@ -243,15 +417,13 @@ test("many conversations scroll and none covers another field", () => withTabs([
   await page.fill("#peer", "somebody");
 }));
 
-test("the id is copied", async () => {
-  const { page, id, close } = await openTab(browser, server.base, "Loki", { permissions: ["clipboard-read", "clipboard-write"] });
+test("the id is copied", () => withTabs(["Loki"], async ({ page, id }) => {
   await page.click("#copy");
   await page.locator("#copy", { hasText: "Copied" }).waitFor();
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), await id());
-  await close();
-});
+}, { permissions: ["clipboard-read", "clipboard-write"] }));
 
-test("the keyboard alone is enough", () => withTabs(["Loki"], async ({ page }) => {
+test("the keyboard alone is enough, and one sees where it is", () => withTabs(["Loki"], async ({ page }) => {
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
   await page.keyboard.type("first line");
@@ -260,6 +432,35 @@ test("the keyboard alone is enough", () => withTabs(["Loki"], async ({ page }) =
   await page.keyboard.press("Enter");
   await waitForText(page, "second line");
   assert.deepEqual(await texts(page), ["first line\nsecond line"]);
+
+  const order = [];
+  for (const end = performance.now() + 5_000; performance.now() < end && order.at(-1) !== "log-scroll";) {
+    await page.keyboard.press("Tab");
+    const [id, outline] = await page.evaluate(() => {
+      const { id, dataset } = document.activeElement;
+      return [id || dataset.key || "", getComputedStyle(document.activeElement).outlineStyle];
+    });
+    assert.notEqual(outline, "none", id);
+    if (id === "plug") {
+      await page.keyboard.press("Enter");
+      await logged(page, "disconnect");
+      await page.keyboard.press("Space");
+      await logged(page, "recovered");
+    }
+    order.push(id);
+  }
+  // Behind the message field comes the panel on its right; what is disabled or hidden is passed over.
+  assert.deepEqual(order.filter(Boolean), ["choose", "send", "plug", "toggle", "packets", "log-scroll"]);
+}));
+
+test("every field and button has a name, and what changes is read out", () => withTabs(["Loki"], async ({ page }) => {
+  const nameless = await page.evaluate(() => [...document.querySelectorAll("button, input:not([hidden]), textarea")]
+    .filter((one) => !(one.ariaLabel || one.labels?.[0]?.textContent.trim() || (one.tagName === "BUTTON" && (one.hidden || one.textContent.trim()))))
+    .map((one) => one.outerHTML));
+  assert.deepEqual(nameless, []);
+  assert.equal(await page.getByRole("log", { name: "Everyone" }).getAttribute("aria-live"), "polite");
+  assert.equal(await page.getByRole("log", { name: /Connection life/ }).getAttribute("aria-live"), "polite");
+  assert.equal(await page.getAttribute("#state", "role"), "status");
 }));
 
 const screens = {
@@ -277,8 +478,10 @@ for (const [what, viewport] of Object.entries(screens)) {
     });
     const { page, close } = await openTab(browser, server.base, "L".repeat(40), { viewport, prepare: watchShifts });
     await page.waitForFunction(() => Number(document.getElementById("push").textContent) > 0);
-    await guestSends(page, [publicly({ from: "g".repeat(20), name: "G".repeat(40), text: "x".repeat(3000) })]);
+    const base64 = (await drawPicture(browser, 1600, 100)).toString("base64");
+    await guestSends(page, [publicly({ from: "g".repeat(20), name: "G".repeat(40), text: "x".repeat(3000), image: { base64 } })]);
     await waitForText(page, "xxx");
+    await newestPicture(page);
     for (const view of ["people", "chat", "connection"]) {
       if (what === "phone") await page.click(`[data-show="${view}"]`);
       assert.equal(await overflows(page), false, view);
@@ -287,4 +490,49 @@ for (const [what, viewport] of Object.entries(screens)) {
     assert.ok(shifts < 0.001, `layout shift ${shifts}`);
     await close();
   });
+}
+
+for (const colorScheme of ["light", "dark"]) {
+  test(`all text can be read: ${colorScheme}`, () => withTabs(["Loki", "Pele"], async (loki, pele) => {
+    await say(pele.page, "hello");
+    await loki.page.locator("button.name").click();
+    await say(loki.page, "hello");
+    await loki.page.locator(".receipt[data-state='there']").waitFor();
+    await showConversation(loki.page, "everyone:");
+    await loki.page.setInputFiles("#file", file(Buffer.from("x")));
+    await loki.page.check("#packets");
+    await loki.page.click("#plug");
+    await waitForNote(loki.page, "Disconnected");
+    const faint = await loki.page.evaluate(findFaintTexts, 4.5);
+    assert.deepEqual(faint, []);
+  }, { colorScheme }));
+}
+
+/** Visible texts whose contrast with what is behind them is less than WCAG's `least`. Runs in the page. */
+function findFaintTexts(least) {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const over = (colours) => {
+    canvas.clearRect(0, 0, 1, 1);
+    for (const colour of colours) {
+      canvas.fillStyle = colour;
+      canvas.fillRect(0, 0, 1, 1);
+    }
+    const [red, green, blue] = [...canvas.getImageData(0, 0, 1, 1).data].map((value) => {
+      const part = value / 255;
+      return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const faint = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const element = node.parentElement;
+    if (node.data.trim() === "" || !element.checkVisibility() || element.closest(":disabled, noscript, .hidden, .skip")) continue;
+    const backgrounds = [];
+    for (let one = element; one; one = one.parentElement) backgrounds.unshift(getComputedStyle(one).backgroundColor);
+    const [text, ground] = [over([...backgrounds, getComputedStyle(element).color]), over(backgrounds)];
+    const contrast = (Math.max(text, ground) + 0.05) / (Math.min(text, ground) + 0.05);
+    if (contrast < least) faint.push(`${node.data.trim()}: ${contrast.toFixed(2)}`);
+  }
+  return faint;
 }

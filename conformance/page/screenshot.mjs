@@ -5,7 +5,7 @@
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { joinRoom, launchBrowser, openTab, say, showConversation, startServer } from "./stage.mjs";
+import { attach, drawPicture, joinRoom, launchBrowser, logged, openTab, say, showConversation, startServer } from "./stage.mjs";
 
 const file = process.argv[2] ?? fileURLToPath(new URL("../../docs/images/demo.png", import.meta.url));
 const viewport = { width: 760, height: 760 };
@@ -27,25 +27,34 @@ try {
 
 async function play(loki, pele) {
   const seen = (tab, text) => tab.page.locator("#messages .text", { hasText: text }).first().waitFor();
-  await say(loki.page, "Hello from the first tab.");
-  await seen(pele, "first tab");
-  await say(pele.page, "And from the second. No library here: this is the browser’s own WebSocket.");
-  await seen(loki, "second");
-  await say(loki.page, "Socket.IO clients on the same server read this too 🌋");
-  await seen(pele, "too");
   for (const { page } of [loki, pele]) await joinRoom(page, "lobby");
   await showConversation(pele.page, "everyone:");
-  await pele.page.locator(".message .id").last().click();
+  await showConversation(loki.page, "everyone:");
+  await say(loki.page, "Hello from the first tab.");
+  await seen(pele, "first tab");
+  await say(pele.page, "And from the second. Any Socket.IO client reads this, and any plain WebSocket 🌋");
+  await seen(loki, "second");
+  await pele.page.locator(".message button.name").last().click();
   await say(pele.page, "This one is just for you, Loki.");
   await pele.page.locator('.receipt[data-state="there"]').waitFor();
   await showConversation(loki.page, `direct:${await pele.id()}`);
   await say(loki.page, "Received. Nobody else did.");
   await seen(pele, "Received");
-  await say(pele.page, "And the acknowledgement came back.");
-  await pele.page.locator('.receipt[data-state="there"]').nth(1).waitFor();
   await showConversation(loki.page, "everyone:");
-  await loki.page.uncheck("#packets");
-  await pele.page.waitForFunction(() => Number(document.getElementById("push").textContent) >= 4);
+
+  await loki.page.click("#plug");
+  await logged(loki.page, "connect_failed");
+  await showConversation(pele.page, "everyone:");
+  const picture = { name: "volcano.png", mimeType: "image/png", buffer: await drawPicture(browser, 480, 260) };
+  await attach(pele.page, picture);
+  await say(pele.page, "You are away; this waits for you:");
+  await seen(pele, "this waits");
+  await loki.page.click("#plug");
+  await logged(loki.page, "recovered");
+  await logged(loki.page, "upgrade", "life", 1);
+  await say(pele.page, "And now you have it.");
+  for (const tab of [loki, pele]) await seen(tab, "you have it");
+  await loki.page.waitForFunction(() => /^00:00:0[1-9]$/.test(document.getElementById("uptime").textContent));
 }
 
 /** The two pictures next to each other, each in a plain frame. */

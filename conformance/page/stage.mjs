@@ -45,8 +45,9 @@ export async function openTab(browser, base, name, { query = "", prepare = async
   const { origin } = new URL(base);
   page.on("pageerror", (error) => faults.push(String(error)));
   page.on("console", (message) => {
-    // Chromium reports a refused WebSocket itself: reconnecting is meant to meet that.
-    if (message.type() === "error" && !message.text().includes("WebSocket connection")) faults.push(message.text());
+    // Chromium reports requests and WebSockets that fail by itself: reconnecting is meant to meet that.
+    const isExpected = /WebSocket connection|net::ERR_CONNECTION_(REFUSED|RESET|CLOSED)|net::ERR_EMPTY_RESPONSE/.test(message.text());
+    if (message.type() === "error" && !isExpected) faults.push(message.text());
   });
   page.on("request", (request) => {
     if (new URL(request.url()).origin !== origin) faults.push(`asked ${request.url()}`);
@@ -54,6 +55,7 @@ export async function openTab(browser, base, name, { query = "", prepare = async
   await prepare(page);
   await page.goto(base + query);
   await connected(page);
+  if (query === "") await logged(page, "upgrade");
   await page.locator("#name").evaluate((field, value) => {
     field.value = value;
     field.dispatchEvent(new Event("change"));
@@ -69,6 +71,11 @@ export function connected(page) {
   return page.waitForSelector('#status[data-state="connected"]', { timeout: 20_000 });
 }
 
+/** Waits for a line of the log, also for one that is hidden: packets are, until somebody wants them. */
+export function logged(page, name, kind = "life", nth = 0) {
+  return page.locator(`#log [data-kind="${kind}"][data-name="${name}"]`).nth(nth).waitFor({ state: "attached", timeout: 20_000 });
+}
+
 export async function say(page, text) {
   await page.fill("#text", text);
   await page.press("#text", "Enter");
@@ -81,6 +88,38 @@ export async function joinRoom(page, room) {
 
 export function showConversation(page, key) {
   return page.click(`[data-key="${key}"]`);
+}
+
+/** Has the page hold a picture for its next message. */
+export async function attach(page, file) {
+  await page.setInputFiles("#file", file);
+  await page.waitForSelector("#attached");
+}
+
+/** A PNG of this size, made by the page's browser: the sun over a volcano. Bytes behind it do not change what it shows. */
+export async function drawPicture(browser, width, height, bytesAtLeast = 0) {
+  const page = await browser.newPage();
+  const encoded = await page.evaluate(([width, height]) => {
+    const canvas = Object.assign(document.createElement("canvas"), { width, height });
+    const draw = canvas.getContext("2d");
+    const sky = draw.createLinearGradient(0, 0, 0, height);
+    sky.addColorStop(0, "#1d1233");
+    sky.addColorStop(1, "#d2552a");
+    draw.fillStyle = sky;
+    draw.fillRect(0, 0, width, height);
+    draw.fillStyle = "#ffb27a";
+    draw.beginPath();
+    draw.arc(width * 0.5, height * 0.38, height * 0.14, 0, 7);
+    draw.fill();
+    draw.fillStyle = "#241a17";
+    draw.beginPath();
+    for (const [x, y] of [[0, 1], [0.37, 0.42], [0.5, 0.47], [0.63, 0.42], [1, 1]]) draw.lineTo(x * width, y * height);
+    draw.fill();
+    return canvas.toDataURL("image/png").split(",")[1];
+  }, [width, height]);
+  await page.close();
+  const png = Buffer.from(encoded, "base64");
+  return Buffer.concat([png, Buffer.alloc(Math.max(bytesAtLeast - png.length, 0))]);
 }
 
 async function spawnServer(binary, port, base) {

@@ -236,7 +236,7 @@ describe("patera serve: HTTP", { skip: isMissing }, () => {
 
   const types = { html: "text/html; charset=utf-8", css: "text/css; charset=utf-8", js: "text/javascript; charset=utf-8", svg: "image/svg+xml" };
   const fileOf = (name) => readFileSync(new URL(`../../crates/patera-cli/page/${name}`, import.meta.url), "utf8");
-  const names = ["index.html", "style.css", "app.js", "chat.js", "dom.js", "log.js", "socket.js", "logo.svg"];
+  const names = ["index.html", "style.css", "app.js", "chat.js", "connection.js", "dom.js", "log.js", "pictures.js", "logo.svg"];
 
   for (const name of names) {
     const path = name === "index.html" ? "/" : `/${name}`;
@@ -246,7 +246,7 @@ describe("patera serve: HTTP", { skip: isMissing }, () => {
         body: fileOf(name),
         headers: {
           "content-type": types[name.split(".").at(-1)],
-          "content-security-policy": /^default-src 'none'; script-src 'self'; .*connect-src 'self'; .*frame-ancestors 'none'$/,
+          "content-security-policy": /^default-src 'none'; script-src 'self'; .*img-src 'self' blob:; connect-src 'self'; .*frame-ancestors 'none'$/,
           "x-content-type-options": "nosniff",
           "cache-control": "no-cache",
         },
@@ -261,6 +261,14 @@ describe("patera serve: HTTP", { skip: isMissing }, () => {
     }
     assert.ok(found.size >= 6, [...found].join());
     for (const path of [...found, "favicon.ico"]) check(await ask(server, { path: `/${path}` }), { status: 200 });
+  });
+
+  test("the page loads the client that the server serves", limit, async () => {
+    const answer = await ask(server, { path: "/client.js" });
+    check(answer, { status: 200, headers: { "content-type": types.js, "cache-control": "no-cache" } });
+    const [, script] = /^export \* from "\.(\/socket\.io\/socket\.io\.esm\.min\.js)";\n/.exec(answer.body);
+    check(await ask(server, { path: script }), { status: 200, body: /export\{.* as io,/, headers: { "content-type": /javascript/ } });
+    assert.match(answer.body, /\nexport const path = new URL\("\.\/socket\.io\/", import\.meta\.url\)\.pathname;\n$/);
   });
 
   test("/healthz says ok", limit, async () => {
@@ -319,6 +327,9 @@ describe("patera serve: options", { skip: isMissing }, () => {
     const plain = await peers.native(server.url);
     assert.deepEqual(await plain.next("news"), [{ hello: "world" }]);
     check(await ask(server, { path: "/socket.io/?EIO=4&transport=polling" }), { status: 404 });
+    const { body } = await ask(server, { path: "/client.js" });
+    assert.match(body, /^export \* from "\.\/real\/time\/socket\.io\.esm\.min\.js";\n.*"\.\/real\/time\/"/);
+    check(await ask(server, { path: "/real/time/socket.io.esm.min.js" }), { status: 200 });
   }));
 
   test("--max-http-buffer-size is told to clients, and holds", limit, () => withServer(["--max-http-buffer-size", "5000"], async (server) => {

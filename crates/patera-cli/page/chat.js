@@ -2,9 +2,11 @@
 // of messages of each and shows one of them. Knows nothing of the connection.
 
 import { byId, clock, element, follow, shorten, shortId } from "./dom.js";
+import * as pictures from "./pictures.js";
 
 const MESSAGES_MAX = 200;
 const CONVERSATIONS_MAX = 40;
+const OWN_MAX = 100;
 const NAMES_MAX = 1000;
 const TEXT_MAX = 10_000;
 const GROUP_WITHIN = 120_000;
@@ -43,6 +45,7 @@ export class Chat {
   /** This tab's own id: messages from it are its own, also after a reconnection has given it another. */
   own(id) {
     this.#own.add(id);
+    if (this.#own.size > OWN_MAX) this.#own.delete(this.#own.values().next().value);
   }
 
   isOwn(id) {
@@ -65,6 +68,19 @@ export class Chat {
     return conversation;
   }
 
+  /** The conversation, if there is one. */
+  find(kind, target) {
+    return this.#conversations.get(`${kind}:${target}`);
+  }
+
+  /** Forgets a conversation; everyone's stays. */
+  close(conversation) {
+    if (conversation.kind === "everyone") return;
+    this.#conversations.delete(conversation.key);
+    if (conversation === this.#selected) this.select(this.find("everyone", ""));
+    else this.#renderConversations();
+  }
+
   select(conversation) {
     conversation.unread = 0;
     this.#selected = conversation;
@@ -79,15 +95,16 @@ export class Chat {
     this.onSelect(conversation);
   }
 
-  /** Adds what somebody said. Returns a function that sets the receipt line below it. */
-  say(conversation, { from, name, text }) {
+  /** Adds what somebody said: `image` is bytes, `missed` says that it came late. Returns a function that sets the receipt line below it. */
+  say(conversation, { from, name, text, image, missed }) {
     if (from !== null && name !== null) this.#learn(from, name);
     const at = new Date();
     const previous = conversation.messages.at(-1);
     const grouped = previous?.from === from && previous.name === name && at - previous.at < GROUP_WITHIN;
     const receipt = element("p", { className: "receipt", hidden: true });
-    const item = this.#messageItem({ from, name, text, at, receipt });
+    const item = this.#messageItem({ from, name, text, image, missed, at, receipt });
     item.classList.toggle("grouped", grouped);
+    item.classList.toggle("late", missed === true);
     this.#add(conversation, { item, from, name, at }, true);
     return (state, words) => {
       receipt.hidden = false;
@@ -97,10 +114,10 @@ export class Chat {
     };
   }
 
-  /** Adds a line of the page or of the server, such as who joined. */
-  note(conversation, text) {
+  /** Adds a line of the page or of the server, such as who joined; `kind` is `good`, `bad` or nothing. */
+  note(conversation, text, kind = "") {
     const at = new Date();
-    const item = element("li", { className: "note" }, element("span", {}, ...this.#withIds(shorten(text, 500))), " ", time(at));
+    const item = element("li", { className: "note", dataset: { kind } }, element("span", {}, ...this.#withIds(shorten(text, 500))), " ", time(at));
     this.#add(conversation, { item, from: undefined, name: undefined, at }, false);
   }
 
@@ -119,16 +136,30 @@ export class Chat {
     }
   }
 
-  #messageItem({ from, name, text, at, receipt }) {
+  #messageItem({ from, name, text, image, missed, at, receipt }) {
     const shown = name ?? (from === null ? "somebody" : shortId(from));
-    const head = element("p", { className: "head" }, element("b", { className: "name" }, shown));
-    if (this.isOwn(from)) head.append(element("span", { className: "tag" }, "you"));
-    else if (from !== null) head.append(this.#idButton(from, shortId(from)));
+    const isOwn = this.isOwn(from);
+    const known = from !== null && !isOwn;
+    const head = element("p", { className: "head" }, known ? this.#nameButton(from, shown) : element("b", { className: "name" }, shown));
+    if (isOwn) head.append(element("span", { className: "tag" }, "you"));
+    if (known) head.append(element("span", { className: "short" }, shortId(from)));
     head.append(time(at));
-    return element("li", { className: "message" },
-      element("span", { className: "avatar", ariaHidden: "true", dataset: { tint: tint(from ?? "") } }, [...shown][0]),
-      element("div", { className: "body" }, head,
-        element("p", { className: "text" }, ...this.#withIds(shorten(text, TEXT_MAX))), receipt));
+    const body = element("div", { className: "body" }, head);
+    if (missed) body.append(element("p", { className: "missed" }, "missed while away"));
+    if (text !== "") body.append(element("p", { className: "text" }, ...this.#withIds(shorten(text, TEXT_MAX))));
+    const picture = image === undefined ? null : pictures.show(image, `Picture from ${shown}`);
+    if (picture !== null) body.append(picture);
+    else if (image !== undefined) body.append(element("p", { className: "text" }, `${image.byteLength} bytes that are no picture`));
+    body.append(receipt);
+    const avatar = element("span", { className: "avatar", ariaHidden: "true", dataset: { tint: tint(from ?? "") } }, [...shown][0]);
+    return element("li", { className: "message" }, avatar, body);
+  }
+
+  #nameButton(id, name) {
+    const button = element("button", { type: "button", className: "name", title: `Write to ${id} privately` },
+      name, element("span", { className: "hidden" }, ": write privately"));
+    button.addEventListener("click", () => this.onPeer(id));
+    return button;
   }
 
   /** The text with each socket id in it made a button. */
@@ -200,18 +231,21 @@ export class Chat {
         subtitle: "Public: every connected client reads this",
         field: "Message everyone",
         empty: "Nobody has spoken yet. Open this page in a second tab and say hello.",
+        leave: "",
       },
       room: {
         title: `# ${label}`,
         subtitle: "Only those who joined this room read this",
         field: `Message # ${label}`,
         empty: "Join this room in a second tab, and talk in it.",
+        leave: "Leave",
       },
       direct: {
         title: label,
         subtitle: `Private, to ${target}`,
         field: `Message ${label} privately`,
         empty: "Nothing yet between you two.",
+        leave: "Close",
       },
     }[kind];
     byId("title").textContent = words.title;
@@ -219,6 +253,8 @@ export class Chat {
     byId("text-label").textContent = words.field;
     byId("text").placeholder = words.field;
     byId("empty").textContent = words.empty;
+    byId("leave").textContent = words.leave;
+    byId("leave").hidden = words.leave === "";
   }
 
   #label({ kind, target }) {

@@ -16,6 +16,8 @@ export class Log {
     this.#view = follow(scroll);
     const filter = () => {
       list.classList.toggle("life-only", !packetsSwitch.checked);
+      // Life is read out, packets would drown everything else.
+      scroll.ariaLive = packetsSwitch.checked ? "off" : "polite";
       this.#view.toEnd();
     };
     packetsSwitch.addEventListener("change", filter);
@@ -26,16 +28,14 @@ export class Log {
     this.#add("life", name, detail);
   }
 
-  packet(direction, { event, args, ack }) {
-    const name = event ?? "acknowledgement";
-    const number = ack === undefined ? "" : `#${ack} `;
-    this.#add(direction, name, `${number}${args.map(inLine).join(", ")}`);
+  packet(direction, name, args) {
+    this.#add(direction, name, args.map(inLine).join(", "));
   }
 
   #add(kind, name, detail) {
     const now = new Date();
     const time = `${clock(now)}.${String(now.getMilliseconds()).padStart(3, "0")}`;
-    this.#list.append(element("li", { dataset: { kind, name } },
+    this.#list.append(element("li", { dataset: { kind, name: shorten(name, 80) } },
       element("time", {}, time),
       element("span", { className: "mark", ariaHidden: "true" }, MARKS[kind]),
       element("span", { className: "what" },
@@ -50,5 +50,10 @@ export class Log {
 
 /** JSON in one line that still has places to break. Inside a JSON string a line break is always escaped, so none is lost. */
 function inLine(value) {
-  return JSON.stringify(value, null, 1).replace(/\n */g, " ");
+  return String(JSON.stringify(value, inWords, 1)).replace(/\n */g, " ");
+}
+
+function inWords(_key, value) {
+  const bytes = value instanceof ArrayBuffer || ArrayBuffer.isView(value) ? value.byteLength : null;
+  return bytes === null ? value : `<${bytes} bytes>`;
 }

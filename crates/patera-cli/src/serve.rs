@@ -35,7 +35,7 @@ pub(crate) struct Options {
     /// Send the answers of HTTP long-polling as they are, however long
     #[arg(long, env = "PATERA_NO_HTTP_COMPRESSION", value_parser = BoolishValueParser::new())]
     no_http_compression: bool,
-    /// Bytes of one message or polling body at the most
+    /// Bytes of one message or polling body at the most, a picture on the demo page included
     #[arg(long, default_value_t = 1_000_000, value_name = "BYTES", env = "PATERA_MAX_HTTP_BUFFER_SIZE",
           value_parser = RangedU64ValueParser::<usize>::new().range(1_000..=100_000_000))]
     max_http_buffer_size: usize,
@@ -49,8 +49,8 @@ pub(crate) struct Options {
     no_eio3: bool,
 }
 
-/// Messages of the largest size that may wait for one client, and that are kept for one that may come back: so many may
-/// come at once without losing whoever is on a slow network.
+/// Messages of the largest size that may wait for one client, and that are kept for one that may come back: so many pictures may
+/// be shown at once without losing whoever is on a slow network.
 const LARGEST_MESSAGES_MAX: usize = 8;
 
 /// Why the server did not start, or ended.
@@ -96,7 +96,7 @@ pub(crate) async fn run(options: &Options) -> Result<(), Error> {
     let address = listener.local_addr().map_err(Error::Serve)?;
     // Before the address is told: who reads it may ask for the end at once.
     let end = signal();
-    let app = Router::new().merge(page::router()).route("/healthz", get(async || "ok"));
+    let app = Router::new().merge(page::router(&options.path)).route("/healthz", get(async || "ok"));
     println!("patera {} serves http://{address}/", env!("CARGO_PKG_VERSION"));
     println!("  the page        http://{address}/          open it in two tabs");
     println!("  Socket.IO       http://{address}{}/", options.path.trim_end_matches('/'));

@@ -67,3 +67,7 @@ pub use crate::listeners::ListenerId;
 pub use crate::manager::Manager;
 pub use crate::socket::{Connecting, Disconnecting, Socket};
 pub use crate::tls::Tls;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/rust-client.md")]
+mod guide {}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
+use futures_util::future::{AbortHandle, Abortable, Aborted, BoxFuture, abortable};
 use futures_util::stream::{FuturesUnordered, Stream as _};
 use patera_protocol::socketio::{Args, OwnedArgs, Slot, Value};
 
@@ -19,16 +19,14 @@ pub(crate) struct Choosing(Option<Box<Waiting>>);
 
 #[derive(Default)]
 struct Waiting {
-    futures: FuturesUnordered<BoxFuture<'static, Chosen>>,
-    /// The slots that still wait, each with a number: a slot may be asked for again by the time the first answer comes.
-    slots: Vec<(Slot, u64)>,
-    next: u64,
+    futures: FuturesUnordered<Abortable<BoxFuture<'static, Chosen>>>,
+    /// The slots that still wait, and what ends their futures: a client may ask for one again and again.
+    slots: Vec<(Slot, AbortHandle)>,
 }
 
 /// A namespace was found, or none.
 pub(crate) struct Chosen {
     pub(crate) slot: Slot,
-    number: u64,
     pub(crate) name: Box<str>,
     pub(crate) auth: Option<Box<OwnedArgs>>,
     /// `None` if user code panicked.
@@ -38,23 +36,25 @@ pub(crate) struct Chosen {
 impl Choosing {
     /// Begins to look; [`poll_next`](Self::poll_next) may have the answer at once.
     pub(crate) fn start(&mut self, io: &Arc<IoInner>, slot: Slot, name: &str, auth: Option<Box<OwnedArgs>>) {
-        let waiting = self.0.get_or_insert_default();
-        let number = waiting.next;
-        waiting.next += 1;
-        waiting.slots.push((slot, number));
         let (io, name): (_, Box<str>) = (io.clone(), name.into());
-        waiting.futures.push(Box::pin(async move {
+        let chosen: BoxFuture<'static, Chosen> = Box::pin(async move {
             let value = auth.as_ref().map_or_else(Args::empty_object, |auth| auth.as_args()).value(0);
             let choosing = choose(io, name.clone(), value.unwrap_or(Value::Null));
             let found = AssertUnwindSafe(choosing).catch_unwind().await.ok();
-            Chosen { slot, number, name, auth, found }
-        }));
+            Chosen { slot, name, auth, found }
+        });
+        let (chosen, abort) = abortable(chosen);
+        let waiting = self.0.get_or_insert_default();
+        waiting.futures.push(chosen);
+        waiting.slots.push((slot, abort));
     }
 
-    /// The client does not want it any more.
+    /// The client does not want it any more. What looks for it is dropped when the session is polled next.
     pub(crate) fn cancel(&mut self, slot: Slot) {
-        if let Some(waiting) = &mut self.0 {
-            waiting.slots.retain(|(of, _)| *of != slot);
+        let Some(waiting) = &mut self.0 else { return };
+        if let Some(place) = waiting.slots.iter().position(|(of, _)| *of == slot) {
+            let (_, abort) = waiting.slots.swap_remove(place);
+            abort.abort();
         }
     }
 
@@ -73,13 +73,11 @@ impl Choosing {
         let waiting = self.0.as_mut()?;
         loop {
             match Pin::new(&mut waiting.futures).poll_next(&mut Context::from_waker(waker)) {
-                Poll::Ready(Some(chosen)) => {
-                    let place = waiting.slots.iter().position(|waits| *waits == (chosen.slot, chosen.number));
-                    if let Some(place) = place {
-                        waiting.slots.remove(place);
-                        return Some(chosen);
-                    }
+                Poll::Ready(Some(Ok(chosen))) => {
+                    waiting.slots.retain(|(slot, _)| *slot != chosen.slot);
+                    return Some(chosen);
                 }
+                Poll::Ready(Some(Err(Aborted))) => {}
                 Poll::Ready(None) => {
                     self.0 = None;
                     return None;

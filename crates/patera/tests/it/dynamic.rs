@@ -356,3 +356,45 @@ async fn a_child_stays_while_a_client_may_come_back_to_it() {
     client.send("41/n-1,").await;
     eventually(|| names(&io) == ["/"]).await;
 }
+
+/// Counts those of its kind that live.
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn new(living: &Arc<AtomicUsize>) -> Self {
+        living.fetch_add(1, SeqCst);
+        Counted(living.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn who_asks_and_gives_up_again_and_again_keeps_nothing_busy() {
+    let io = Io::new();
+    let living = Arc::new(AtomicUsize::new(0));
+    let (lives, asked) = (living.clone(), Arc::new(AtomicUsize::new(0)));
+    let asks = asked.clone();
+    io.of_fn(move |_: String, _: Value| {
+        let counted = Counted::new(&lives);
+        asks.fetch_add(1, SeqCst);
+        async move {
+            let _counted = counted;
+            std::future::pending().await
+        }
+    });
+    let mut client = Client::engine(serve(&io).await).await;
+    for _ in 0..100 {
+        client.send("40/a,").await;
+        client.send("41/a,").await;
+    }
+    client.send("40/a,").await;
+    eventually(|| asked.load(SeqCst) == 101).await;
+    eventually(|| living.load(SeqCst) == 1).await;
+    client.close().await;
+    eventually(|| living.load(SeqCst) == 0).await;
+}

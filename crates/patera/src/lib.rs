@@ -24,7 +24,10 @@
 //! | file | what |
 //! |---|---|
 //! | [`io`](Io), [`namespace`](Namespace), [`socket`](Socket), [`emitter`](Emitter), [`broadcast`](Broadcast) | the API |
-//! | [`handler`](Handler), `dispatch`, `tasks` | handlers: their parameters, when they start, those that wait |
+//! | `registering`, [`listeners`](ListenerId), `outgoing`, [`room_events`](RoomEvent) | what is registered, for events and for what else happens |
+//! | [`handler`](Handler), `dispatch`, `lines`, `tasks` | handlers: their parameters, when they start, in which order, those that wait |
+//! | `namespaces`, `choosing` | which namespaces there are, and those that come when a client asks |
+//! | [`answers`](Answers), `acks`, [`remote`](RemoteSocket) | acknowledgements awaited, and sockets from afar |
 //! | [`config`](Config), [`error`](Error), [`stats`](Stats) | options and limits, what goes wrong, counters |
 //! | `connection`, `native`, [`engine`] | what a session carries: Socket.IO, a plain WebSocket, a user's own protocol |
 //! | `session`, `transport` | the task that owns a session, and how its packets travel |
@@ -61,6 +64,7 @@ mod outbox;
 mod outgoing;
 mod prepared;
 mod recovery;
+mod registering;
 mod registry;
 mod remote;
 mod room_events;

@@ -38,7 +38,7 @@ impl Calls {
         }
         if audience.has_streams {
             let received = Received::new(socket, audience.name, args.to_owned_args(), ack);
-            socket.0.listeners.push(|| Event::Received(received.clone()));
+            socket.0.listeners.push(&Event::Received(received));
         }
     }
 
@@ -50,7 +50,7 @@ impl Calls {
             let call = Call::lifecycle(socket, lifecycle);
             self.start(socket, &name, &*handler, EventContext::new(call, &none), cx);
         }
-        socket.0.listeners.push_lifecycle(lifecycle);
+        socket.0.listeners.push(&Event::Lifecycle(lifecycle.clone()));
     }
 
     fn start(

@@ -100,6 +100,8 @@ pub struct Config {
     pub pending_handlers_max: usize,
     /// What a stream of events holds until it is asked for. 1,024. Past it events are left out, and the stream tells how many.
     pub stream_events_max: usize,
+    /// The same in bytes of arguments. 16 MiB. One event larger than that is held when nothing else is.
+    pub stream_bytes_max: usize,
     /// Cookies that are kept. 50. Past it the oldest goes.
     pub cookies_max: usize,
     /// How long the end of a connection may take: what waits is sent, and the server is told. 2 s. Then it is cut.
@@ -147,6 +149,7 @@ impl Default for Config {
             pending_acks_max: 1024,
             pending_handlers_max: 1024,
             stream_events_max: 1024,
+            stream_bytes_max: bytes_max,
             cookies_max: 50,
             close_timeout: Duration::from_secs(2),
         }

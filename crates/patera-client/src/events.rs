@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
@@ -18,11 +19,16 @@ use crate::socket::Socket;
 
 /// A stream of everything that comes to a socket from now on: [`Socket::events`].
 ///
-/// It holds up to [`Config::stream_events_max`](crate::Config::stream_events_max) events that were not asked for; past that they
-/// are left out, and [`Event::Lagged`] tells how many. It ends when the socket has ended: its last [`Client`](crate::Client) was
+/// It holds up to [`Config::stream_events_max`](crate::Config::stream_events_max) events that were not asked for, and
+/// [`Config::stream_bytes_max`](crate::Config::stream_bytes_max) of their arguments; past that they are left out, and
+/// [`Event::Lagged`] tells how many. It ends when the socket has ended: its last [`Client`](crate::Client) was
 /// dropped. Handlers get the same events.
 #[derive(Debug)]
-pub struct Events(mpsc::Receiver<Event>);
+pub struct Events {
+    receiver: mpsc::Receiver<(Event, usize)>,
+    /// Of what waits.
+    bytes: Arc<AtomicUsize>,
+}
 
 /// Something that has come.
 #[derive(Clone, Debug)]
@@ -51,7 +57,15 @@ impl Events {
     /// # Cancel safety
     /// Cancel safe: if this does not resolve, nothing is lost.
     pub async fn next(&mut self) -> Option<Event> {
-        self.0.recv().await
+        std::future::poll_fn(|cx| self.poll_event(cx)).await
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.receiver.poll_recv(cx).map(|entry| {
+            let (event, bytes) = entry?;
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            Some(event)
+        })
     }
 }
 
@@ -59,7 +73,7 @@ impl Stream for Events {
     type Item = Event;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        self.0.poll_recv(cx)
+        self.poll_event(cx)
     }
 }
 
@@ -109,29 +123,44 @@ impl fmt::Debug for Received {
 
 /// The end of a stream where events go in.
 pub(crate) struct EventSender {
-    sender: mpsc::Sender<Event>,
+    sender: mpsc::Sender<(Event, usize)>,
+    bytes: Arc<AtomicUsize>,
+    bytes_max: usize,
     lagged: u64,
 }
 
 /// A stream and where its events go in.
-pub(crate) fn channel(max: usize) -> (EventSender, Events) {
-    let (sender, receiver) = mpsc::channel(max.max(2));
-    (EventSender { sender, lagged: 0 }, Events(receiver))
+pub(crate) fn channel(events_max: usize, bytes_max: usize) -> (EventSender, Events) {
+    let (sender, receiver) = mpsc::channel(events_max.max(2));
+    let bytes = Arc::new(AtomicUsize::new(0));
+    (EventSender { sender, bytes: bytes.clone(), bytes_max, lagged: 0 }, Events { receiver, bytes })
 }
 
 impl EventSender {
     /// Puts one in, if there is room. Whether somebody may still ask for it.
-    pub(crate) fn push(&mut self, event: &impl Fn() -> Event) -> bool {
+    pub(crate) fn push(&mut self, event: &Event) -> bool {
         // One that lags has room for the note and for the event behind it, or for neither.
         let wanted = 1 + usize::from(self.lagged > 0);
-        if self.sender.capacity() < wanted {
+        let (bytes, waiting) = (event.len(), self.bytes.load(Ordering::Relaxed));
+        let is_too_much = waiting > 0 && waiting + bytes > self.bytes_max;
+        if self.sender.capacity() < wanted || is_too_much {
             self.lagged += 1;
             return !self.sender.is_closed();
         }
-        if self.lagged > 0 && self.sender.try_send(Event::Lagged(self.lagged)).is_ok() {
+        if self.lagged > 0 && self.sender.try_send((Event::Lagged(self.lagged), 0)).is_ok() {
             self.lagged = 0;
         }
-        self.sender.try_send(event()).is_ok() || !self.sender.is_closed()
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.sender.try_send((event.clone(), bytes)).is_ok() || !self.sender.is_closed()
+    }
+}
+
+impl Event {
+    /// What its arguments take, in bytes.
+    fn len(&self) -> usize {
+        let Event::Received(received) = self else { return 0 };
+        let args = received.args.as_args();
+        args.iter().map(str::len).sum::<usize>() + args.attachments().iter().map(bytes::Bytes::len).sum::<usize>()
     }
 }
 
@@ -141,15 +170,15 @@ mod tests {
 
     #[tokio::test]
     async fn stream_that_nobody_asks_tells_how_much_it_left_out() {
-        let (mut sender, mut events) = channel(3);
+        let (mut sender, mut events) = channel(3, 100);
         for _ in 0..7 {
-            assert!(sender.push(&|| Event::Lifecycle(Lifecycle::Connect)));
+            assert!(sender.push(&Event::Lifecycle(Lifecycle::Connect)));
         }
         let mut seen = Vec::new();
         for _ in 0..3 {
             seen.push(events.next().await);
         }
-        assert!(sender.push(&|| Event::Lifecycle(Lifecycle::Connecting)));
+        assert!(sender.push(&Event::Lifecycle(Lifecycle::Connecting)));
         seen.push(events.next().await);
         assert!(matches!(
             seen[..],
@@ -162,6 +191,6 @@ mod tests {
         ));
         assert!(matches!(events.next().await, Some(Event::Lifecycle(Lifecycle::Connecting))));
         drop(events);
-        assert!(!sender.push(&|| Event::Lifecycle(Lifecycle::Connect)));
+        assert!(!sender.push(&Event::Lifecycle(Lifecycle::Connect)));
     }
 }

@@ -8,7 +8,6 @@ use patera_protocol::socketio::{Args, Value};
 
 use crate::events::{Event, EventSender};
 use crate::handler::{EventHandler, Failure};
-use crate::lifecycle::Lifecycle;
 use crate::socket::Socket;
 
 /// Which listener: what `on` returns and `off` takes.
@@ -214,12 +213,8 @@ impl Listeners {
     }
 
     /// Hands something to every stream that is still there.
-    pub(crate) fn push(&self, event: impl Fn() -> Event) {
-        self.0.lock().streams.retain_mut(|sender| sender.push(&event));
-    }
-
-    pub(crate) fn push_lifecycle(&self, lifecycle: &Lifecycle) {
-        self.push(|| Event::Lifecycle(lifecycle.clone()));
+    pub(crate) fn push(&self, event: &Event) {
+        self.0.lock().streams.retain_mut(|sender| sender.push(event));
     }
 }
 

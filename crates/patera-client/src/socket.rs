@@ -291,7 +291,8 @@ impl Socket {
 
     /// Everything that comes from now on, as a stream, instead of callbacks or beside them.
     pub fn events(&self) -> Events {
-        let (sender, events) = events::channel(self.0.shared.config.stream_events_max);
+        let config = &self.0.shared.config;
+        let (sender, events) = events::channel(config.stream_events_max, config.stream_bytes_max);
         self.0.listeners.stream(sender);
         events
     }

@@ -196,9 +196,16 @@ impl Engine {
         } else if matches!(packet, EnginePacket::Upgrade) {
             // It goes before everything else on the new transport.
             self.queue.push_front(Frame { payload, permit: None });
-        } else if !matches!(packet, EnginePacket::Close) {
+        } else if !matches!(packet, EnginePacket::Close) && !self.waits_last(&payload) {
             self.queue.push_back(Frame { payload, permit: None });
         }
+    }
+
+    /// Whether the same already waits behind everything else: a server that pings and does not read is owed one pong, not
+    /// thousands.
+    fn waits_last(&self, payload: &Payload) -> bool {
+        let last = self.queue.back().map(|frame| &frame.payload);
+        matches!((last, payload), (Some(Payload::Text(last)), Payload::Text(text)) if last == text)
     }
 
     fn send_on_probe(&mut self, payload: Payload) {

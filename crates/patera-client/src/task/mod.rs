@@ -93,6 +93,9 @@ impl Task {
 
     /// What is due. Whether anything was.
     fn handle_timeouts(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        if self.next_timeout().is_none_or(|next| next > now) {
+            return false;
+        }
         let mut was_due = self.handle_link_timeout(cx, now);
         let numbers: Vec<u64> = self.namespaces.keys().copied().collect();
         for number in numbers {
@@ -105,10 +108,15 @@ impl Task {
         was_due
     }
 
+    /// When something will be due, if nothing happens until then.
+    fn next_timeout(&self) -> Option<Instant> {
+        let sockets = self.namespaces.values().filter_map(Namespace::poll_timeout).min();
+        [sockets, self.link.poll_timeout()].into_iter().flatten().min()
+    }
+
     /// Sleeps until the next thing is due. Whether it is already.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
-        let sockets = self.namespaces.values().filter_map(Namespace::poll_timeout).min();
-        let Some(next) = [sockets, self.link.poll_timeout()].into_iter().flatten().min() else { return false };
+        let Some(next) = self.next_timeout() else { return false };
         if self.timer.deadline() != next {
             self.timer.as_mut().reset(next);
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use patera_client::{ConnectError, DisconnectReason, Lifecycle, Transport, TransportError};
+use patera_websocket::stream::Message;
 
 use crate::support::{OPEN, PATIENCE, POLLING, Peer, Scripted, Server, WEBSOCKET, life, named, within};
 
@@ -232,6 +233,45 @@ async fn frames_that_break_the_rules_end_it_with_transport_error() {
         let error = within(server.client(WEBSOCKET).connect()).await;
         assert!(matches!(error, Err(ConnectError::Transport(_))), "{frame:?}: {error:?}");
     }
+}
+
+#[tokio::test]
+async fn pings_that_nobody_waits_for_are_answered_as_one() {
+    const PINGS: usize = 20_000;
+    let server = Scripted::start(async |mut peer: Peer| {
+        peer.accept_socket_io().await;
+        // Nothing is read while it pings, and what the client sends meanwhile fills the buffers between the two.
+        assert_eq!(peer.next().await, Message::from(r#"42["go"]"#));
+        for _ in 0..PINGS {
+            peer.send("2").await;
+        }
+        peer.send(r#"42["done"]"#).await;
+        let mut pongs = 0;
+        loop {
+            match peer.next().await {
+                Message::Text(text) if text == "3" => pongs += 1,
+                Message::Text(text) if text == r#"42["last"]"# => break,
+                _ => {}
+            }
+        }
+        peer.send(format!(r#"42["pongs",{pongs}]"#)).await;
+        peer.hold().await;
+    })
+    .await;
+    let client = server.client(WEBSOCKET).build().unwrap();
+    let (sender, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let done = sender.clone();
+    client.on("done", async move || done.send(0).unwrap());
+    client.on("pongs", async move |count: usize| sender.send(count).unwrap());
+    within(client.connect()).await.unwrap();
+    client.emit("go", ());
+    for _ in 0..100 {
+        client.emit("filler", "x".repeat(100_000));
+    }
+    assert_eq!(within(heard.recv()).await, Some(0));
+    client.emit("last", ());
+    let pongs = within(heard.recv()).await.unwrap();
+    assert!((1..PINGS).contains(&pongs), "{pongs}");
 }
 
 #[tokio::test]

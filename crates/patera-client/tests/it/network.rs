@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use patera::{Config, Cookie, Socket as ServerSocket};
-use patera_client::{Client, ConnectError, Reply, TransportError, Value};
+use patera_client::{ConnectError, Reply, TransportError, Value};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
@@ -97,7 +97,7 @@ async fn proxy_that_refuses_is_told() {
 
 #[cfg(feature = "tls")]
 mod tls {
-    use patera_client::Tls;
+    use patera_client::{Client, Tls};
     use rustls::pki_types::{PrivateKeyDer, pem::PemObject as _};
     use tokio_rustls::TlsAcceptor;
 

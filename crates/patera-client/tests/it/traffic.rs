@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use patera::{Config, Io, Socket as ServerSocket};
-use patera_client::{
-    AckError, CallError, EmitError, Event, Failure, Lifecycle, Parser, Reply, Rest, Socket, Transport, Value,
-};
+use patera_client::{AckError, CallError, EmitError, Event, Failure, Lifecycle, Reply, Rest, Socket, Transport, Value};
 use tokio::sync::mpsc;
 
-use crate::support::{MODES, POLLING, Server, UPGRADE, WEBSOCKET, life, named, until, within};
+use crate::support::{MODES, POLLING, Peer, Scripted, Server, UPGRADE, WEBSOCKET, named, until, within};
 
 fn echo(io: &Io) {
     io.of("/").on("echo", async |value: Value| Reply(value));
@@ -148,7 +146,7 @@ async fn send_buffer_has_a_limit() {
 #[tokio::test]
 async fn server_that_does_not_read_fills_the_send_buffer_and_no_more() {
     // It takes the WebSocket, lets in, and reads nothing more.
-    let server = crate::support::Scripted::start(async |mut peer: crate::support::Peer| {
+    let server = Scripted::start(async |mut peer: Peer| {
         peer.accept_socket_io().await;
         peer.hold().await;
     })
@@ -372,11 +370,37 @@ async fn payloads_of_polling_are_as_large_as_the_server_takes() {
     }
 }
 
+#[cfg(feature = "msgpack")]
 #[tokio::test]
 async fn parsers_that_differ_are_told_apart() {
+    use patera_client::Parser;
+
     let server = Server::start(echo).await;
     let client = server.client(WEBSOCKET).parser(Parser::MessagePack).build().unwrap();
     let mut events = client.events();
     assert!(within(client.connect()).await.is_err());
-    life(&mut events, |lifecycle| matches!(lifecycle, Lifecycle::ConnectError(_)).then_some(())).await;
+    named(&mut events, "connect_error").await;
+}
+
+#[tokio::test]
+async fn stream_that_is_not_read_holds_so_many_bytes() {
+    let server = Server::start(|io| {
+        io.of("/").on("flood me", async |socket: ServerSocket| {
+            for _ in 0..10 {
+                socket.emit("x", "y".repeat(400));
+            }
+            Reply(())
+        });
+    })
+    .await;
+    let client = server.client(WEBSOCKET).configure(|config| config.stream_bytes_max = 1_000).build().unwrap();
+    within(client.connect()).await.unwrap();
+    let mut events = client.events();
+    let () = within(client.emit_with_ack("flood me", ())).await.unwrap();
+    for _ in 0..2 {
+        assert!(matches!(within(events.next()).await, Some(Event::Received(_))));
+    }
+    let () = within(client.emit_with_ack("flood me", ())).await.unwrap();
+    assert!(matches!(within(events.next()).await, Some(Event::Lagged(8))));
+    assert!(matches!(within(events.next()).await, Some(Event::Received(_))));
 }

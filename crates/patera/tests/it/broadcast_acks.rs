@@ -212,3 +212,25 @@ async fn a_parent_asks_the_sockets_of_all_its_children() {
     }
     assert_eq!(answers.await.unwrap(), [1, 0]);
 }
+
+#[tokio::test]
+async fn broadcasts_questions_and_direct_emits_keep_their_order() {
+    let io = Io::new();
+    let [mut a, mut b] = clients(&io).await;
+    let sockets = io.sockets();
+    let mut questions = Vec::new();
+    for n in 0..100 {
+        io.emit("all", n);
+        questions.push(io.timeout(NEVER).emit_with_ack::<()>("q", n));
+        for socket in &sockets {
+            socket.emit("one", n);
+        }
+    }
+    for client in [&mut a, &mut b] {
+        for n in 0..100 {
+            client.expect(&format!(r#"42["all",{n}]"#)).await;
+            client.expect(&format!(r#"42{n}["q",{n}]"#)).await;
+            client.expect(&format!(r#"42["one",{n}]"#)).await;
+        }
+    }
+}

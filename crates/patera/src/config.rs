@@ -137,6 +137,9 @@ pub struct Config {
     /// [`Io::listen`](crate::Io::listen) only: how long a request's head may take, counted from the last answer. Default 10 s; then
     /// the connection is closed, and so is one that is kept alive without a request.
     pub header_timeout: Duration,
+    /// [`Io::listen_tls`](crate::Io::listen_tls) only: how long a TLS handshake may take. Default 10 s; then the connection is closed.
+    #[cfg(feature = "tls")]
+    pub tls_timeout: Duration,
 
     /// How long a closed polling session waits for the poll that tells the client. Default 30 s.
     pub close_timeout: Duration,
@@ -191,6 +194,8 @@ impl Default for Config {
             header_count_max: 100,
             target_bytes_max: 8 << 10,
             header_timeout: Duration::from_secs(10),
+            #[cfg(feature = "tls")]
+            tls_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(30),
             drain: Duration::from_secs(10),
             connection_state_recovery: None,
@@ -215,6 +220,8 @@ impl Config {
             &mut self.protocol.attachments_timeout,
             &mut self.body_timeout,
             &mut self.header_timeout,
+            #[cfg(feature = "tls")]
+            &mut self.tls_timeout,
             &mut self.close_timeout,
             &mut self.drain,
         ];

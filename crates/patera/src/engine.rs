@@ -38,7 +38,7 @@ use crate::config::{Config, INBOX_MESSAGES_MAX};
 use crate::core::{Core, Shared};
 use crate::error::{DisconnectReason, EmitError};
 use crate::handshake::Handshake;
-use crate::http::{Host, Layer, NotFound, Paths, Service};
+use crate::http::{Host, Layer, Listener, NotFound, Paths, Service};
 use crate::outbox::{Command, Item, PendingAck};
 use crate::prepared::Prepared;
 use crate::session;
@@ -110,12 +110,12 @@ impl Engine {
         self.serve(TcpListener::bind(address).await?).await
     }
 
-    /// As [`listen`](Self::listen), on a listener of yours.
+    /// As [`listen`](Self::listen), on a listener of yours, a `TcpListener` or `Listener::tls`.
     ///
     /// # Errors
     /// None today; out of descriptors, it waits and goes on.
-    pub async fn serve(&self, listener: TcpListener) -> std::io::Result<()> {
-        crate::http::serve(listener, self.service(), &self.0.core).await;
+    pub async fn serve(&self, listener: impl Into<Listener>) -> std::io::Result<()> {
+        crate::http::serve(listener.into(), self.service(), &self.0.core).await;
         Ok(())
     }
 

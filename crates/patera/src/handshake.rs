@@ -29,6 +29,12 @@ struct Inner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RemoteAddress(pub SocketAddr);
 
+/// The request came over TLS, for servers that know it: put it into the request's extensions.
+///
+/// [`Io::listen_tls`](crate::Io::listen_tls) does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Secure;
+
 impl Handshake {
     pub(crate) fn new(uri: &Uri, headers: &HeaderMap, extensions: Extensions, now: Instant) -> Self {
         let url = uri.path_and_query().map_or("/", |target| target.as_str());
@@ -43,7 +49,8 @@ impl Handshake {
             block.extend_from_slice(value.as_bytes());
         }
         let address = extensions.get::<RemoteAddress>().map_or_else(OnceLock::new, |address| address.0.into());
-        let secure = uri.scheme_str().is_some_and(|scheme| scheme == "https" || scheme == "wss");
+        let secure = extensions.get::<Secure>().is_some()
+            || uri.scheme_str().is_some_and(|scheme| scheme == "https" || scheme == "wss");
         Handshake(Arc::new(Inner {
             url_bytes: url.len(),
             block: block.into(),

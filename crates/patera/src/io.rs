@@ -21,7 +21,7 @@ use crate::core::{Core, Shared};
 use crate::engine;
 #[cfg(feature = "regex")]
 use crate::error::Error;
-use crate::http::{Host, Layer, NotFound, Paths, Service};
+use crate::http::{Host, Layer, Listener, NotFound, Paths, Service};
 use crate::namespace::{Namespace, NamespaceInner};
 use crate::namespaces;
 use crate::namespaces::{Kind, Namespaces, Pattern};
@@ -224,12 +224,36 @@ impl Io {
         self.serve(TcpListener::bind(address).await?).await
     }
 
-    /// As [`listen`](Self::listen), on a listener of yours: one on port 0 tells its address.
+    /// As [`listen`](Self::listen), with TLS: `https` and `wss`. [`Tls::reload`](crate::Tls::reload) renews the certificates.
+    ///
+    /// A client that does not finish its TLS handshake within [`Config::tls_timeout`](crate::Config::tls_timeout) is cut off.
+    ///
+    /// ```no_run
+    /// # use patera::{Io, Result, Tls};
+    /// # async fn serve(io: Io) -> Result {
+    /// let tls = Tls::from_pem_files("fullchain.pem", "privkey.pem")?;
+    /// io.listen_tls("0.0.0.0:443", tls).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    ///
+    /// # Cancel safety
+    /// As [`listen`](Self::listen).
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    pub async fn listen_tls(&self, address: impl ToSocketAddrs, tls: crate::Tls) -> std::io::Result<()> {
+        self.serve(Listener::tls(TcpListener::bind(address).await?, tls)).await
+    }
+
+    /// As [`listen`](Self::listen), on a listener of yours, a `TcpListener` or [`Listener::tls`]: one on port 0 tells its address.
     ///
     /// # Errors
     /// None today; out of descriptors, it waits and goes on.
-    pub async fn serve(&self, listener: TcpListener) -> std::io::Result<()> {
-        crate::http::serve(listener, self.service(), &self.inner().core).await;
+    pub async fn serve(&self, listener: impl Into<Listener>) -> std::io::Result<()> {
+        crate::http::serve(listener.into(), self.service(), &self.inner().core).await;
         Ok(())
     }
 
@@ -240,7 +264,7 @@ impl Io {
     ///
     /// # Errors
     /// None today; out of descriptors, it waits and goes on.
-    pub async fn serve_with<S, R>(&self, listener: TcpListener, service: S) -> std::io::Result<()>
+    pub async fn serve_with<S, R>(&self, listener: impl Into<Listener>, service: S) -> std::io::Result<()>
     where
         S: tower_service::Service<Request<Incoming>, Response = Response<R>, Error = Infallible>
             + Clone
@@ -250,7 +274,7 @@ impl Io {
         R: http_body::Body<Data = Bytes> + Send + 'static,
         R::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        crate::http::serve(listener, Service::new(self.inner().clone(), service), &self.inner().core).await;
+        crate::http::serve(listener.into(), Service::new(self.inner().clone(), service), &self.inner().core).await;
         Ok(())
     }
 

@@ -75,6 +75,8 @@ mod socket;
 mod state;
 mod stats;
 mod tasks;
+#[cfg(feature = "tls")]
+mod tls;
 mod trace;
 mod transport;
 
@@ -90,9 +92,10 @@ pub use crate::details::DisconnectDetails;
 pub use crate::emitter::{Acknowledgement, Emitter};
 pub use crate::error::{AckError, DisconnectReason, EmitError, Error, JoinError, Result};
 pub use crate::handler::{Ack, Call, EventContext, EventName, Failure, Handler, IntoDecision, Server, State};
-pub use crate::handshake::{Handshake, RemoteAddress};
+pub use crate::handshake::{Handshake, RemoteAddress, Secure};
 pub use crate::http::{
-    Body, Cookie, Cors, CorsOrigin, HttpCompression, Layer, NoBody, NotFound, ResponseFuture, SameSite, Service,
+    Body, Cookie, Cors, CorsOrigin, HttpCompression, Layer, Listener, NoBody, NotFound, ResponseFuture, SameSite,
+    Service,
 };
 pub use crate::io::Io;
 pub use crate::listeners::ListenerId;
@@ -102,3 +105,6 @@ pub use crate::room_events::RoomEvent;
 pub use crate::rooms::IntoRooms;
 pub use crate::socket::Socket;
 pub use crate::stats::Stats;
+#[cfg(feature = "tls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+pub use crate::tls::{Tls, TlsError};

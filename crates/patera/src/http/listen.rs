@@ -12,18 +12,21 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+#[cfg(feature = "tls")]
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tower_service::Service as TowerService;
 
+use super::listener::Listener;
 use super::service::{Body, Service};
 use crate::config::{ACCEPT_PAUSE, LINGER};
 use crate::core::Core;
-use crate::handshake::RemoteAddress;
+use crate::handshake::{RemoteAddress, Secure};
 use crate::trace::trace;
 
 /// Accepts until the server is closed, then lets answers that are being written finish.
-pub(crate) async fn serve<S, R>(listener: TcpListener, service: Service<S>, core: &Arc<Core>)
+pub(crate) async fn serve<S, R>(listener: Listener, service: Service<S>, core: &Arc<Core>)
 where
     S: TowerService<Request<Incoming>, Response = Response<R>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
@@ -38,10 +41,17 @@ where
             break;
         }
         tokio::select! {
-            accepted = listener.accept() => match accepted {
+            accepted = listener.tcp.accept() => match accepted {
                 Ok((stream, address)) => {
+                    // A poll's answer is one write; waiting for more would only delay it.
+                    let _ = stream.set_nodelay(true);
                     let address = RemoteAddress(address);
-                    connections.spawn(serve_connection(stream, address, service.clone(), core.clone()));
+                    #[cfg(feature = "tls")]
+                    if let Some(tls) = &listener.tls {
+                        connections.spawn(serve_tls(tls.acceptor(), stream, address, service.clone(), core.clone()));
+                        continue;
+                    }
+                    connections.spawn(serve_connection(stream, Peer { address, secure: false }, service.clone(), core.clone()));
                 }
                 Err(error) => {
                     trace!(warn, "patera::engine", "cannot accept", error = %error);
@@ -57,18 +67,51 @@ where
     let _ = tokio::time::timeout(LINGER, async { while connections.join_next().await.is_some() {} }).await;
 }
 
-async fn serve_connection<S, R>(stream: TcpStream, address: RemoteAddress, service: Service<S>, core: Arc<Core>)
-where
+#[cfg(feature = "tls")]
+async fn serve_tls<S, R>(
+    acceptor: tokio_rustls::TlsAcceptor,
+    stream: TcpStream,
+    address: RemoteAddress,
+    service: Service<S>,
+    core: Arc<Core>,
+) where
     S: TowerService<Request<Incoming>, Response = Response<R>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
     R: HttpBody<Data = Bytes> + Send + 'static,
     R::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    // A poll's answer is one write; waiting for more would only delay it.
-    let _ = stream.set_nodelay(true);
+    let accepted = tokio::select! {
+        accepted = tokio::time::timeout(core.config.tls_timeout, acceptor.accept(stream)) => accepted,
+        () = core.closed.notified() => return,
+    };
+    match accepted {
+        Ok(Ok(stream)) => serve_connection(stream, Peer { address, secure: true }, service, core).await,
+        Ok(Err(error)) => trace!(debug, "patera::engine", "TLS handshake failed", error = %error),
+        Err(_) => trace!(debug, "patera::engine", "TLS handshake took too long"),
+    }
+}
+
+/// Who is at the other end.
+#[derive(Clone, Copy)]
+struct Peer {
+    address: RemoteAddress,
+    secure: bool,
+}
+
+async fn serve_connection<IO, S, R>(stream: IO, peer: Peer, service: Service<S>, core: Arc<Core>)
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: TowerService<Request<Incoming>, Response = Response<R>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+    R: HttpBody<Data = Bytes> + Send + 'static,
+    R::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
     let target_max = core.config.target_bytes_max;
     let serve = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(address);
+        request.extensions_mut().insert(peer.address);
+        if peer.secure {
+            request.extensions_mut().insert(Secure);
+        }
         let too_long = request.uri().path_and_query().is_some_and(|target| target.as_str().len() > target_max);
         let mut service = service.clone();
         async move {

@@ -9,6 +9,7 @@ mod cookie;
 mod cors;
 mod encodings;
 mod listen;
+mod listener;
 mod paths;
 mod polling;
 mod refusal;
@@ -19,6 +20,7 @@ mod websocket;
 pub use compression::HttpCompression;
 pub use cookie::{Cookie, SameSite};
 pub use cors::{Cors, CorsOrigin};
+pub use listener::Listener;
 pub use service::{Body, Layer, NoBody, NotFound, ResponseFuture, Service};
 
 pub(crate) use accept::accept;

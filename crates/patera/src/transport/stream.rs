@@ -33,9 +33,23 @@ impl Stream {
             Ok(parts) => (Self::tcp(parts.io.into_inner()), owned(&parts.read_buf)),
             Err(upgraded) => match upgraded.downcast::<TokioIo<TcpStream>>() {
                 Ok(parts) => (Self::tcp(parts.io.into_inner()), owned(&parts.read_buf)),
-                Err(upgraded) => (Stream::Other(Box::new(TokioIo::new(upgraded))), Bytes::new()),
+                Err(upgraded) => Self::other(upgraded),
             },
         }
+    }
+
+    /// Without what HTTP kept beside the stream, where its type is known.
+    #[cfg(feature = "tls")]
+    fn other(upgraded: Upgraded) -> (Self, Bytes) {
+        match upgraded.downcast::<TokioIo<tokio_rustls::server::TlsStream<TcpStream>>>() {
+            Ok(parts) => (Stream::Other(Box::new(parts.io.into_inner())), owned(&parts.read_buf)),
+            Err(upgraded) => (Stream::Other(Box::new(TokioIo::new(upgraded))), Bytes::new()),
+        }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn other(upgraded: Upgraded) -> (Self, Bytes) {
+        (Stream::Other(Box::new(TokioIo::new(upgraded))), Bytes::new())
     }
 
     fn tcp(stream: TcpStream) -> Self {

@@ -36,5 +36,7 @@ mod room_events;
 mod rooms;
 mod streams;
 mod support;
+#[cfg(feature = "tls")]
+mod tls;
 mod upgrading;
 mod wire;

@@ -41,6 +41,7 @@ const index = (bundle) => `<!doctype html><meta charset="utf-8"><title>agent</ti
 
 const files = {
   ...Object.fromEntries(Object.values(bundles).map((path) => [address(path), path])),
+  ...Object.fromEntries(["esm", "msgpack"].map((kind) => `../crates/patera/client-dist/socket.io.${kind}.min.js`).map((path) => [address(path), path])),
   "/clients/agent.mjs": "clients/agent.mjs",
   "/clients/legacy.mjs": "clients/legacy.mjs",
   "/clients/native.mjs": "clients/native.mjs",

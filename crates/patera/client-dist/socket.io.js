@@ -34,6 +34,8 @@
         body: await (isBytes(response.headers.get("content-type")) ? response.arrayBuffer() : response.text())
       };
     },
+    /** Bytes as they are handed to the user. */
+    bytes: (bytes) => bytes,
     webSocket(url, options) {
       return new WebSocket(url, options.protocols ?? []);
     }
@@ -306,9 +308,8 @@
 
   // src/engineio/polling.ts
   var Polling = class extends Transport {
-    constructor() {
-      super(...arguments);
-      this.name = "polling";
+    get name() {
+      return "polling";
     }
     doOpen() {
       this._get();
@@ -389,9 +390,8 @@
 
   // src/engineio/websocket.ts
   var WebSocketTransport = class extends Transport {
-    constructor() {
-      super(...arguments);
-      this.name = "websocket";
+    get name() {
+      return "websocket";
     }
     doOpen() {
       try {
@@ -593,8 +593,9 @@
         this._heartbeat?.beat();
         this.emitReserved("pong");
       } else if (type === "message") {
-        this.emitReserved("data", data ?? "");
-        this.emitReserved("message", data ?? "");
+        const message = data instanceof ArrayBuffer ? platform.bytes(data) : data ?? "";
+        this.emitReserved("data", message);
+        this.emitReserved("message", message);
       } else if (type === "error") this._onError(Object.assign(new Error("server error"), { code: data }));
     }
     _onHandshake(text, transport) {
@@ -1006,7 +1007,7 @@
       const packet = { type: 2 /* EVENT */, data, options: { compress: flags.compress !== false } };
       const { engine } = this.io;
       const ready = this.connected && !engine._hasPingExpired();
-      const dropped = flags.volatile && !engine?.transport?.writable;
+      const dropped = flags.volatile && !(ready && engine.transport.writable);
       const ack = takeAck(data);
       if (ack) packet.id = this._expect(ack, flags.timeout ?? this._opts.ackTimeout);
       if (dropped) return;
@@ -1208,6 +1209,8 @@
       this._attempts = 0;
       /** Whether somebody closed it on purpose. */
       this._stopped = false;
+      /** What ends each subscription to the engine. */
+      this._subscriptions = [];
       if (typeof url === "object") [url, opts] = [void 0, url];
       this._url = url;
       this.opts = opts = { path: "/socket.io", ...opts };
@@ -1239,11 +1242,11 @@
         if (done) done(error);
         else if (!this._reconnecting && this._settings.reconnection && this._attempts === 0) this._reconnect();
       };
-      engine.on("open", () => {
-        this._onOpen(engine);
+      this._listen("open", () => {
+        this._onOpen();
         done?.();
       });
-      engine.on("error", fail);
+      this._listen("error", fail);
       const { timeout } = this._settings;
       if (timeout !== false) {
         this._timer = after(timeout, this.opts, () => {
@@ -1256,13 +1259,13 @@
     connect(done) {
       return this.open(done);
     }
-    _onOpen(engine) {
+    _onOpen() {
       this._release();
       this._readyState = "open";
-      engine.on("ping", () => this.emitReserved("ping"));
-      engine.on("data", (data) => this._onData(data));
-      engine.on("error", (error) => this.emitReserved("error", error));
-      engine.on("close", (reason, details) => this._onClose(reason, details));
+      this._listen("ping", () => this.emitReserved("ping"));
+      this._listen("data", (data) => this._onData(data));
+      this._listen("error", (error) => this.emitReserved("error", error));
+      this._listen("close", (reason, details) => this._onClose(reason, details));
       this.emitReserved("open");
     }
     _onData(data) {
@@ -1272,10 +1275,15 @@
         this._onClose("parse error", error);
       }
     }
-    /** Lets go of the engine's events and of the timer. */
+    _listen(event, listener) {
+      const { engine } = this;
+      engine.on(event, listener);
+      this._subscriptions.push(() => engine.off(event, listener));
+    }
+    /** Lets go of the timer and of the engine's events, where others may listen too. */
     _release() {
       clearTimeout(this._timer);
-      this.engine?.off();
+      for (const end of this._subscriptions.splice(0)) end();
       this._decoder.destroy();
     }
     _onClose(reason, description) {
@@ -1352,7 +1360,7 @@
     Manager.prototype[name] = function(...values) {
       if (values.length === 0) return this._settings[name];
       this._settings[name] = values[0];
-      if (name === "reconnection" && !values[0]) this._stopped = true;
+      if (name === "reconnection") this._stopped = !(this._settings[name] = !!values[0]);
       return this;
     };
   }
@@ -1363,7 +1371,7 @@
     if (typeof url === "object") [url, opts] = [void 0, url];
     opts = { path: "/socket.io", ...opts };
     const address = parseAddress(url);
-    const nsp = address.path.replace(/\/$/, "") || "/";
+    const nsp = address.path || "/";
     const origin = originOf(address, "http");
     opts.query ?? (opts.query = address.query);
     const key = origin + opts.path;

@@ -28,7 +28,7 @@ export function io(url?: string | Partial<ManagerOptions & SocketOptions>, opts?
   if (typeof url === "object") [url, opts] = [undefined, url];
   opts = { path: "/socket.io", ...opts };
   const address = parseAddress(url);
-  const nsp = address.path.replace(/\/$/, "") || "/";
+  const nsp = address.path || "/";
   const origin = originOf(address, "http");
   opts.query ??= address.query as any;
   const key = origin + opts.path;

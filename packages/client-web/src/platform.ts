@@ -49,6 +49,9 @@ export const platform = {
     };
   },
 
+  /** Bytes as they are handed to the user. */
+  bytes: (bytes: ArrayBuffer): ArrayBuffer | Uint8Array => bytes,
+
   webSocket(url: string, options: Partial<EngineOptions>): WebSocketLike {
     return new WebSocket(url, options.protocols ?? []) as WebSocketLike;
   },

@@ -61,6 +61,7 @@ test("every kind of view is its bytes", () => {
   const view = new Uint16Array([1, 2, 3]).subarray(1);
   assert.deepEqual(decode(encode([view, new DataView(bytes(4), 1, 2)])), [new Uint8Array([2, 0, 3, 0]).buffer, new Uint8Array([1, 2]).buffer]);
   assert.deepEqual(decode(Buffer.from("93010203", "hex")), [1, 2, 3]);
+  assert.deepEqual(decode(Buffer.from("c4020102", "hex")), Buffer.of(1, 2));
 });
 
 test("toJSON is asked, functions in objects are left out, what cannot be sent is told", () => {

@@ -8,10 +8,13 @@ import { decodePayload, encodePayload, isVersion3 } from "./payload.js";
 import { Transport } from "./transport.js";
 
 export class Polling extends Transport {
-  readonly name = "polling";
   /** Aborts the GET that waits. */
   private _poll?: AbortController;
   private _resume?: () => void;
+
+  get name(): string {
+    return "polling";
+  }
 
   protected doOpen(): void {
     this._get();

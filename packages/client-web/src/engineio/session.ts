@@ -3,6 +3,7 @@
 //   opening ──▶ open ──▶ closing ──▶ closed       closing: what waits is written first
 
 import { Emitter } from "../emitter.js";
+import { platform } from "../platform.js";
 import { parseAddress } from "../url.js";
 import type { EngineOptions } from "./config.js";
 import { parseHandshake, type Handshake } from "./handshake.js";
@@ -130,8 +131,9 @@ export class Engine extends Emitter<{}, {}, EngineEvents> {
       this._heartbeat?.beat();
       this.emitReserved("pong");
     } else if (type === "message") {
-      this.emitReserved("data", data ?? "");
-      this.emitReserved("message", data ?? "");
+      const message = data instanceof ArrayBuffer ? platform.bytes(data) : (data ?? "");
+      this.emitReserved("data", message);
+      this.emitReserved("message", message);
     } else if (type === "error") this._onError(Object.assign(new Error("server error"), { code: data }));
   }
 

@@ -52,7 +52,8 @@ export type TransportConstructor = new (options: TransportOptions) => Transport;
  * ```
  */
 export abstract class Transport extends Emitter<{}, {}, TransportEvents> {
-  abstract readonly name: string;
+  /** In the prototype: it is asked before there is a transport. */
+  abstract get name(): string;
   readyState: "opening" | "open" | "pausing" | "paused" | "closed" = "opening";
   /** Whether a packet may be written now. */
   writable = false;

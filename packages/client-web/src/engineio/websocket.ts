@@ -5,8 +5,11 @@ import { decodeBytes, decodeText, encodeBytes, encodeText, type Packet } from ".
 import { Transport } from "./transport.js";
 
 export class WebSocketTransport extends Transport {
-  readonly name = "websocket";
   private _socket?: WebSocketLike;
+
+  get name(): string {
+    return "websocket";
+  }
 
   protected doOpen(): void {
     try {

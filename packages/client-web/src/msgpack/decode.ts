@@ -1,11 +1,13 @@
-// Msgpack as values; the inverse of encode.ts. Bytes come as an `ArrayBuffer` of their own.
+// Msgpack as values; the inverse of encode.ts. Bytes come as an `ArrayBuffer` of their own; in Node, out of a `Buffer`, as one.
 
 import { viewOf } from "../engineio/packet.js";
 
 /** Throws at what is no msgpack, or ends early. What is behind the value is a fault too. */
 export function decode(data: ArrayBuffer | ArrayBufferView): unknown {
   const bytes = viewOf(data);
-  const reader = new Reader(bytes, new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  const isBuffer = typeof Buffer === "function" && Buffer.isBuffer(data);
+  const wrap = isBuffer ? (inner: ArrayBuffer) => Buffer.from(inner) : (inner: ArrayBuffer) => inner;
+  const reader = new Reader(bytes, new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), wrap);
   const value = read(reader);
   if (reader.at !== bytes.length) throw new Error("bytes behind the end");
   return value;
@@ -17,6 +19,7 @@ class Reader {
   constructor(
     private readonly _bytes: Uint8Array,
     readonly view: DataView,
+    private readonly _wrap: (bytes: ArrayBuffer) => ArrayBuffer | Uint8Array,
   ) {}
 
   /** The place of the next `length` bytes. Throws if there are not so many: nothing is allocated for them before. */
@@ -38,13 +41,15 @@ class Reader {
     return (this.uint(power) << shift) >> shift;
   }
 
-  bytes(length: number): Uint8Array {
+  bytes(length: number): ArrayBuffer | Uint8Array {
     const at = this.skip(length);
-    return this._bytes.slice(at, at + length);
+    // Not the method of a Buffer, which makes no copy.
+    return this._wrap(Uint8Array.prototype.slice.call(this._bytes, at, at + length).buffer as ArrayBuffer);
   }
 
   text(length: number): string {
-    return new TextDecoder("utf-8", { ignoreBOM: true }).decode(this.bytes(length));
+    const at = this.skip(length);
+    return new TextDecoder("utf-8", { ignoreBOM: true }).decode(this._bytes.subarray(at, at + length));
   }
 }
 
@@ -64,7 +69,7 @@ function read(from: Reader): unknown {
     case 0xc4:
     case 0xc5:
     case 0xc6:
-      return from.bytes(from.uint(prefix - 0xc4)).buffer;
+      return from.bytes(from.uint(prefix - 0xc4));
     case 0xc7:
     case 0xc8:
     case 0xc9:
@@ -119,6 +124,6 @@ function readMap(from: Reader, length: number): object {
 function readExtension(from: Reader, length: number): unknown {
   const type = from.int(0);
   if (type === 0 && length === 8) return new Date(from.int(2) * 2 ** 32 + from.uint(2));
-  const data = from.bytes(length).buffer;
+  const data = from.bytes(length);
   return type === 0 && length === 1 ? undefined : [type, data];
 }

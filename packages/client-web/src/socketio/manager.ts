@@ -76,6 +76,8 @@ export class Manager<ListenEvents extends EventsMap = DefaultEventsMap, EmitEven
   /** Whether somebody closed it on purpose. */
   private _stopped = false;
   private _timer?: Timer;
+  /** What ends each subscription to the engine. */
+  private readonly _subscriptions: (() => void)[] = [];
 
   constructor(opts?: Partial<ManagerOptions>);
   constructor(url?: string, opts?: Partial<ManagerOptions>);
@@ -115,11 +117,11 @@ export class Manager<ListenEvents extends EventsMap = DefaultEventsMap, EmitEven
       // The first attempt that fails starts the others.
       else if (!this._reconnecting && this._settings.reconnection && this._attempts === 0) this._reconnect();
     };
-    engine.on("open", () => {
-      this._onOpen(engine);
+    this._listen("open", () => {
+      this._onOpen();
       done?.();
     });
-    engine.on("error", fail);
+    this._listen("error", fail);
     const { timeout } = this._settings;
     if (timeout !== false) {
       this._timer = after(timeout, this.opts, () => {
@@ -134,13 +136,13 @@ export class Manager<ListenEvents extends EventsMap = DefaultEventsMap, EmitEven
     return this.open(done);
   }
 
-  private _onOpen(engine: Engine): void {
+  private _onOpen(): void {
     this._release();
     this._readyState = "open";
-    engine.on("ping", () => this.emitReserved("ping"));
-    engine.on("data", (data) => this._onData(data));
-    engine.on("error", (error) => this.emitReserved("error", error));
-    engine.on("close", (reason, details) => this._onClose(reason, details as CloseDetails));
+    this._listen("ping", () => this.emitReserved("ping"));
+    this._listen("data", (data: RawData) => this._onData(data));
+    this._listen("error", (error: Error) => this.emitReserved("error", error));
+    this._listen("close", (reason: string, details?: CloseDetails) => this._onClose(reason, details));
     this.emitReserved("open");
   }
 
@@ -152,10 +154,16 @@ export class Manager<ListenEvents extends EventsMap = DefaultEventsMap, EmitEven
     }
   }
 
-  /** Lets go of the engine's events and of the timer. */
+  private _listen(event: "open" | "ping" | "data" | "error" | "close", listener: (...args: any[]) => void): void {
+    const { engine } = this;
+    engine.on(event, listener);
+    this._subscriptions.push(() => engine.off(event, listener));
+  }
+
+  /** Lets go of the timer and of the engine's events, where others may listen too. */
   private _release(): void {
     clearTimeout(this._timer);
-    this.engine?.off();
+    for (const end of this._subscriptions.splice(0)) end();
     this._decoder.destroy();
   }
 
@@ -256,7 +264,8 @@ for (const name of [
   (Manager.prototype as any)[name] = function (this: any, ...values: unknown[]) {
     if (values.length === 0) return this._settings[name];
     this._settings[name] = values[0];
-    if (name === "reconnection" && !values[0]) this._stopped = true;
+    // It ends the attempts that are under way, too.
+    if (name === "reconnection") this._stopped = !(this._settings[name] = !!values[0]);
     return this;
   };
 }

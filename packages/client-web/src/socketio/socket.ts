@@ -198,7 +198,7 @@ export class Socket<ListenEvents extends EventsMap = DefaultEventsMap, EmitEvent
     const packet: Omit<Packet, "nsp"> = { type: PacketType.EVENT, data, options: { compress: flags.compress !== false } };
     const { engine } = this.io;
     const ready = this.connected && !engine._hasPingExpired();
-    const dropped = flags.volatile && !engine?.transport?.writable;
+    const dropped = flags.volatile && !(ready && engine.transport.writable);
     const ack = takeAck(data);
     if (ack) packet.id = this._expect(ack, flags.timeout ?? this._opts.ackTimeout);
     if (dropped) return;

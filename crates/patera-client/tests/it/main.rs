@@ -4,6 +4,7 @@
 
 mod connecting;
 mod crowd;
+mod cuts;
 mod hostile;
 mod life;
 mod network;

@@ -1,6 +1,7 @@
 //! The program `patera`. Without a subcommand it serves.
 
 mod bench;
+mod certificates;
 mod demo;
 mod log;
 mod page;

@@ -4,16 +4,17 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use axum::Router;
 use axum::routing::get;
 use clap::Args;
 use clap::builder::{BoolishValueParser, RangedU64ValueParser};
-use patera::{Config, ConnectionStateRecovery, Cors, DeflateConfig, Io};
+use patera::{Config, ConnectionStateRecovery, Cors, DeflateConfig, Io, Listener, TlsError};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
-use crate::{demo, page};
+use crate::{certificates, demo, page};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -23,6 +24,12 @@ pub(crate) struct Options {
     /// Port to listen on; 0 takes any free one and prints it
     #[arg(short, long, default_value_t = 3000, env = "PATERA_PORT")]
     port: u16,
+    /// Speak TLS, by the certificate in this PEM file and those that vouch for it; read again every minute, and on SIGHUP
+    #[arg(long, value_name = "FILE", env = "PATERA_TLS_CERT", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key, as PEM
+    #[arg(long, value_name = "FILE", env = "PATERA_TLS_KEY", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
     /// Path of the Socket.IO endpoint
     #[arg(long, default_value = "/socket.io", value_name = "PATH", env = "PATERA_PATH", value_parser = parse_path)]
     path: String,
@@ -58,6 +65,8 @@ const LARGEST_MESSAGES_MAX: usize = 8;
 pub(crate) enum Error {
     /// The address cannot be listened on.
     Listen { host: IpAddr, port: u16, source: io::Error },
+    /// The certificate or its key is of no use.
+    Tls(TlsError),
     /// Serving failed.
     Serve(io::Error),
 }
@@ -80,6 +89,7 @@ impl fmt::Display for Error {
                 }
                 _ => write!(f, "cannot listen on {host}, port {port}: {source}"),
             },
+            Error::Tls(error) => error.fmt(f),
             Error::Serve(source) => write!(f, "cannot serve: {source}"),
         }
     }
@@ -87,6 +97,7 @@ impl fmt::Display for Error {
 
 /// Serves until Ctrl-C or SIGTERM, then lets clients and handlers finish.
 pub(crate) async fn run(options: &Options) -> Result<(), Error> {
+    let tls = certificates::of(options.tls_cert.as_deref(), options.tls_key.as_deref()).map_err(Error::Tls)?;
     let io = Io::with_config(config(options));
     io.native("/ws");
     demo::register(&io);
@@ -97,13 +108,22 @@ pub(crate) async fn run(options: &Options) -> Result<(), Error> {
     // Before the address is told: who reads it may ask for the end at once.
     let end = signal();
     let app = Router::new().merge(page::router(&options.path)).route("/healthz", get(async || "ok"));
-    println!("patera {} serves http://{address}/", env!("CARGO_PKG_VERSION"));
-    println!("  the page        http://{address}/          open it in two tabs");
-    println!("  Socket.IO       http://{address}{}/", options.path.trim_end_matches('/'));
-    println!("  plain WebSocket ws://{address}/ws          subprotocol patera.json, or none");
+    let (http, ws) = if tls.is_some() { ("https", "wss") } else { ("http", "ws") };
+    println!("patera {} serves {http}://{address}/", env!("CARGO_PKG_VERSION"));
+    println!("  the page        {http}://{address}/          open it in two tabs");
+    println!("  Socket.IO       {http}://{address}{}/", options.path.trim_end_matches('/'));
+    println!("  plain WebSocket {ws}://{address}/ws          subprotocol patera.json, or none");
+    let renewal = tls.clone().map(|tls| tokio::spawn(certificates::renew(tls)));
+    let listener = match tls {
+        Some(tls) => Listener::tls(listener, tls),
+        None => listener.into(),
+    };
     let push = tokio::spawn(demo::push(io.clone()));
     let (served, ()) = tokio::join!(io.serve_with(listener, app), drain(&io, end));
     push.abort();
+    if let Some(renewal) = renewal {
+        renewal.abort();
+    }
     served.map_err(Error::Serve)
 }
 

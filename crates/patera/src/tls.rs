@@ -49,8 +49,8 @@ impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TlsError::Read { path, source } => write!(f, "cannot read {}: {source}", path.display()),
-            TlsError::Chain(_) => f.write_str("no certificate in the PEM of the chain"),
-            TlsError::Key(_) => f.write_str("no private key in the PEM of the key"),
+            TlsError::Chain(error) => write!(f, "no certificate in the PEM of the chain: {error}"),
+            TlsError::Key(error) => write!(f, "no private key in the PEM of the key: {error}"),
             TlsError::Invalid(error) => write!(f, "certificate and key cannot be used: {error}"),
         }
     }

@@ -107,7 +107,7 @@ pub enum ConnectError {
         /// The server's `err.message`.
         message: String,
         /// The server's `err.data`.
-        data: Option<Value>,
+        data: Option<Box<Value>>,
     },
     /// No connection to the server.
     Transport(Arc<TransportError>),
@@ -128,7 +128,7 @@ impl ConnectError {
     /// What the server said besides its message.
     pub fn data(&self) -> Option<&Value> {
         match self {
-            ConnectError::Refused { data, .. } => data.as_ref(),
+            ConnectError::Refused { data, .. } => data.as_deref(),
             _ => None,
         }
     }
@@ -277,5 +277,23 @@ impl From<WebSocketError> for TransportError {
             WebSocketError::Io(error) => TransportError::Io(error),
             other => TransportError::WebSocket(other),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_small_and_readable() {
+        assert!(size_of::<EmitError>() <= 32 && size_of::<AckError>() <= 32);
+        assert!(size_of::<ConnectError>() <= 32, "{}", size_of::<ConnectError>());
+        assert!(size_of::<TransportError>() <= 32, "{}", size_of::<TransportError>());
+        let refused = ConnectError::Refused { message: "no".to_owned(), data: Some(Box::new(Value::from(7))) };
+        assert_eq!((refused.to_string().as_str(), refused.data()), ("no", Some(&Value::from(7))));
+        let broken = TransportError::WebSocket(WebSocketError::Disconnected);
+        assert_eq!(broken.to_string(), "websocket: the connection ended without a closing handshake");
+        let inside = TransportError::Protocol(ProtocolError::Empty);
+        assert_eq!(ConnectError::Transport(Arc::new(inside)).to_string(), "empty packet");
     }
 }

@@ -194,7 +194,7 @@ impl Task {
             return;
         }
         let (message, data) = read_refusal(answer);
-        self.give_up(number, ConnectError::Refused { message, data }, cx);
+        self.give_up(number, ConnectError::Refused { message, data: data.map(Box::new) }, cx);
     }
 
     fn handle_disconnected(&mut self, slot: Slot, cx: &mut Context<'_>) {

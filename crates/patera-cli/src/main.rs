@@ -3,9 +3,11 @@
 mod bench;
 mod certificates;
 mod demo;
+mod duration;
 mod log;
 mod page;
 mod serve;
+mod signal;
 
 use std::process::ExitCode;
 

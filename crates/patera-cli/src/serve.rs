@@ -14,6 +14,7 @@ use patera::{Config, ConnectionStateRecovery, Cors, DeflateConfig, Io, Listener,
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
+use crate::signal::signal;
 use crate::{certificates, demo, page};
 
 #[derive(Args)]
@@ -185,36 +186,6 @@ async fn drain(io: &Io, end: impl Future<Output = ()>) {
     });
     io.close().await;
     info!("closed");
-}
-
-/// Ctrl-C or SIGTERM, from this call on.
-#[cfg(unix)]
-fn signal() -> impl Future<Output = ()> + Send + 'static {
-    use tokio::signal::unix::{SignalKind, signal};
-    let both = signal(SignalKind::interrupt()).and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)));
-    async move {
-        match both {
-            Ok((mut interrupt, mut terminate)) => {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-            }
-            Err(_) => wait_for_ctrl_c().await,
-        }
-    }
-}
-
-#[cfg(not(unix))]
-fn signal() -> impl Future<Output = ()> + Send + 'static {
-    wait_for_ctrl_c()
-}
-
-/// Where even that cannot be waited for, the server runs until it is killed.
-async fn wait_for_ctrl_c() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
 //! `patera bench` as it is run, against servers in this process: good ones, and ones with a fault it must find.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

@@ -1,11 +1,15 @@
 //! The program `patera`. Without a subcommand it serves.
 
+mod argument;
 mod bench;
 mod certificates;
+mod connect;
 mod demo;
 mod duration;
+mod emit;
 mod log;
 mod page;
+mod remote;
 mod serve;
 mod signal;
 
@@ -48,12 +52,20 @@ enum Command {
     /// Measure a server of Socket.IO 4 or later: latency, throughput, loss, and what they cost it
     #[command(after_long_help = bench::HELP)]
     Bench(bench::Options),
+    /// Talk to a Socket.IO server or a plain WebSocket: events, acknowledgements, bytes; by hand, line by line, or by a script
+    #[command(after_long_help = connect::HELP)]
+    Connect(connect::Options),
+    /// Emit one event to a Socket.IO server, and with --ack print the acknowledgement
+    #[command(after_long_help = emit::HELP)]
+    Emit(emit::Options),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         Some(Command::Bench(options)) => bench::main(options),
+        Some(Command::Connect(options)) => connect::run(options),
+        Some(Command::Emit(options)) => emit::run(options),
         Some(Command::Serve(options)) => serve(&options),
         None => serve(&cli.serve),
     }

@@ -3,3 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bench;
+mod emit;
+mod lines;
+mod script;
+mod support;

@@ -13,6 +13,8 @@ const NAMES = [
   "Maui", "Pele", "Prometheus", "Surt", "Thor", "Tupan", "Tvashtar", "Zamama",
 ];
 const NAME_MAX = 40;
+/** Characters of an id that the page takes for one: more than servers make. */
+const ID_MAX = 128;
 /** Messages written while away; one more stays in the field. */
 const WAITING_MAX = 20;
 const MEASURE_EVERY = 5000;
@@ -30,6 +32,8 @@ const everyone = chat.selected;
 const views = document.querySelectorAll("[data-show]");
 /** Messages that wait for the connection. */
 const waiting = [];
+/** Whether a connection was lost that the client wants back. */
+let isComingBack = false;
 /** What came since a connection was recovered, until all that was missed is here; null at any other time. */
 let missed = null;
 
@@ -37,7 +41,10 @@ let missed = null;
 
 connection.onLife = (name, detail) => {
   log.life(name, detail);
-  if (name === "disconnect") chat.note(everyone, `Disconnected: ${detail}`, "bad");
+  if (name === "disconnect") {
+    isComingBack = socket.active;
+    chat.note(everyone, `Disconnected: ${detail}`, "bad");
+  }
   if (name === "reconnect_failed") chat.note(everyone, "Reconnection failed. “Connect” tries again.", "bad");
 };
 connection.onChange = render;
@@ -52,16 +59,17 @@ socket.onAnyOutgoing((event, ...args) => {
 });
 
 socket.on("connect", () => {
-  const isFirst = !chat.isOwn(socket.id);
   chat.own(socket.id);
   if (socket.recovered) {
     recover();
   } else {
-    chat.note(everyone, isFirst ? `Connected as ${shortId(socket.id)}` : "Connected");
+    chat.note(everyone, `Connected as ${shortId(socket.id)}`);
+    if (isComingBack) chat.note(everyone, "Not recovered: the id is a new one, and what was said meanwhile is not here");
     for (const room of chat.rooms()) joinRoom(room);
     socket.send(`hello from ${myName()}`);
     measure();
   }
+  isComingBack = false;
   for (const message of waiting.splice(0)) deliver(message);
   render();
 });
@@ -147,12 +155,9 @@ socket
   })
   .on("private message", (from, _to, message) => {
     // What this tab wrote to itself is on its screen since it was sent.
-    if (!chat.isOwn(from)) chat.say(chat.open("direct", String(from)), { ...said(message), from: String(from) });
+    if (!chat.isOwn(from)) sayPrivately({ ...said(message), from: idOf(from) });
   })
-  .on("getMessage", (data) => {
-    const message = said(data);
-    chat.say(message.from === null ? everyone : chat.open("direct", message.from), message);
-  })
+  .on("getMessage", (data) => sayPrivately(said(data)))
   .on("pub", (text) => chat.note(everyone, typeof text === "string" ? text : JSON.stringify(text)))
   .on("news", () => socket.emit("my other event", { my: "data" }))
   .on("getServerMessage", (number) => {
@@ -161,15 +166,24 @@ socket
     byId("status").classList.toggle("beat");
   });
 
+/** Beside who it is from; among all others if that is told in no way that can be answered. */
+function sayPrivately(message) {
+  chat.say(message.from === null ? everyone : chat.open("direct", message.from), message);
+}
+
+function idOf(from) {
+  return typeof from === "string" && from !== "" && from.length <= ID_MAX ? from : null;
+}
+
 /** Other clients of the same server may send anything: a bare string, no name, another shape. */
 function said(data) {
   const isObject = data !== null && typeof data === "object";
   const one = data instanceof ArrayBuffer ? { image: data } : isObject ? data : { text: data };
-  const from = typeof one.from === "string" && one.from !== "" ? one.from : null;
+  const from = idOf(one.from);
   const name = typeof one.name === "string" && one.name.trim() !== "" ? one.name.trim().slice(0, NAME_MAX) : null;
   const image = one.image instanceof ArrayBuffer ? one.image : undefined;
   const text = typeof one.text === "string" ? one.text : JSON.stringify(one.text) ?? (image ? "" : JSON.stringify(one));
-  return { from, name, text, image, missed: missed !== null };
+  return { from, name, text, image, size: Array.isArray(one.size) ? one.size : [], missed: missed !== null };
 }
 
 // ── What the reader does ───────────────────────────────────────────────────────────────────────────────────────────
@@ -181,7 +195,7 @@ function myName() {
 /** Sends what stands in the field; false if it has to stay there. */
 function send(text) {
   if (isOff() || waiting.length >= WAITING_MAX || !attachment.fits()) return false;
-  const message = { conversation: chat.selected, text, image: attachment.bytes };
+  const message = { conversation: chat.selected, text, picture: attachment.picture };
   attachment.clear();
   if (socket.connected) deliver(message);
   else waiting.push(message);
@@ -189,9 +203,9 @@ function send(text) {
   return true;
 }
 
-function deliver({ conversation, text, image }) {
+function deliver({ conversation, text, picture }) {
   const data = { from: socket.id, name: myName(), text };
-  if (image !== null) data.image = image;
+  if (picture !== null) Object.assign(data, { image: picture.bytes, size: picture.size });
   const { kind, target } = conversation;
   if (kind === "direct") return deliverPrivately(conversation, data);
   const sent = kind === "room" ? connection.ask("sendMessageToRoom", target, data) : connection.ask("sendMessageToServer", data);
@@ -266,7 +280,7 @@ byId("compose").addEventListener("submit", (event) => {
   event.preventDefault();
   const field = byId("text");
   const text = field.value.trim();
-  if ((text !== "" || attachment.bytes !== null) && send(text)) field.value = "";
+  if ((text !== "" || attachment.picture !== null) && send(text)) field.value = "";
   field.focus();
 });
 byId("text").addEventListener("keydown", (event) => {

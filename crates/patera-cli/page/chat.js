@@ -95,14 +95,14 @@ export class Chat {
     this.onSelect(conversation);
   }
 
-  /** Adds what somebody said: `image` is bytes, `missed` says that it came late. Returns a function that sets the receipt line below it. */
-  say(conversation, { from, name, text, image, missed }) {
+  /** Adds what somebody said: `image` is bytes, `size` its width and height, `missed` says that it came late. Returns a function that sets the receipt line below it. */
+  say(conversation, { from, name, text, image, size, missed }) {
     if (from !== null && name !== null) this.#learn(from, name);
     const at = new Date();
     const previous = conversation.messages.at(-1);
     const grouped = previous?.from === from && previous.name === name && at - previous.at < GROUP_WITHIN;
     const receipt = element("p", { className: "receipt", hidden: true });
-    const item = this.#messageItem({ from, name, text, image, missed, at, receipt });
+    const item = this.#messageItem({ from, name, text, image, size, missed, at, receipt });
     item.classList.toggle("grouped", grouped);
     item.classList.toggle("late", missed === true);
     this.#add(conversation, { item, from, name, at }, true);
@@ -136,7 +136,7 @@ export class Chat {
     }
   }
 
-  #messageItem({ from, name, text, image, missed, at, receipt }) {
+  #messageItem({ from, name, text, image, size = [], missed, at, receipt }) {
     const shown = name ?? (from === null ? "somebody" : shortId(from));
     const isOwn = this.isOwn(from);
     const known = from !== null && !isOwn;
@@ -147,7 +147,7 @@ export class Chat {
     const body = element("div", { className: "body" }, head);
     if (missed) body.append(element("p", { className: "missed" }, "missed while away"));
     if (text !== "") body.append(element("p", { className: "text" }, ...this.#withIds(shorten(text, TEXT_MAX))));
-    const picture = image === undefined ? null : pictures.show(image, `Picture from ${shown}`);
+    const picture = image === undefined ? null : pictures.show(image, size, `Picture from ${shown}`);
     if (picture !== null) body.append(picture);
     else if (image !== undefined) body.append(element("p", { className: "text" }, `${image.byteLength} bytes that are no picture`));
     body.append(receipt);

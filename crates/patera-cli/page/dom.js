@@ -39,13 +39,25 @@ export function duration(milliseconds) {
   return `${milliseconds.toFixed(milliseconds < 10 ? 2 : 0)} ms`;
 }
 
-/** A scrolling box that follows its newest line, unless the reader has scrolled up. */
+/** A scrolling box that follows the end of the list in it, unless the reader has scrolled up. */
 export function follow(box) {
   let following = true;
+  let last = 0;
   const atEnd = () => box.scrollHeight - box.scrollTop - box.clientHeight < 24;
-  box.addEventListener("scroll", () => { following = atEnd(); }, { passive: true });
-  const settle = () => { if (following) box.scrollTop = box.scrollHeight; };
-  new ResizeObserver(settle).observe(box);
+  box.addEventListener("scroll", () => {
+    // Not at the end any more, but no higher than before: it is the list that has grown.
+    if (atEnd()) following = true;
+    else if (box.scrollTop < last) following = false;
+    last = box.scrollTop;
+  }, { passive: true });
+  const settle = () => {
+    if (!following) return;
+    box.scrollTop = box.scrollHeight;
+    last = box.scrollTop;
+  };
+  const sizes = new ResizeObserver(settle);
+  // Pictures in the list grow when they are loaded.
+  for (const one of [box, box.querySelector("ol")]) sizes.observe(one);
   return {
     settle,
     toEnd() { following = true; settle(); },

@@ -19,26 +19,44 @@ const BEGINNINGS = {
 /** Shown pictures, the oldest first: their URLs, elements and sizes. */
 const kept = [];
 
-/** A picture that came, as an element; null if these are no bytes of a picture. */
-export function show(bytes, alt) {
+/** Pixels of one side that are believed; and that the chat gives to the height of one, as in style.css. */
+const SIDE_MAX = 20_000;
+const SHOWN_HEIGHT_MAX = 260;
+
+/**
+ * A picture that came, as an element; null if these are no bytes of a picture. `size`, if the sender told it, is
+ * `[width, height]`: the place that is kept for it until it is loaded.
+ */
+export function show(bytes, size, alt) {
   const view = viewOf(bytes);
   const type = view && typeOf(view);
   if (!type) return null;
   const url = URL.createObjectURL(new Blob([view], { type }));
   const image = element("img", { src: url, alt, decoding: "async" });
+  keepPlace(image, size);
   const link = element("a", { href: url, target: "_blank", rel: "noopener", title: "Open the picture in a tab of its own" }, image);
-  const words = element("span", {}, `${type.slice("image/".length).toUpperCase()}, ${size(view.byteLength)}`);
-  const figure = element("figure", { className: "picture" }, link, element("figcaption", {}, words));
+  const words = element("span", {}, `${type.slice("image/".length).toUpperCase()}, ${inWords(view.byteLength)}`);
+  const caption = element("figcaption", {}, words);
+  const figure = element("figure", { className: "picture" }, link);
+  // Only now its height is known: a caption that was there before would jump.
+  image.addEventListener("load", () => figure.append(caption));
   image.addEventListener("error", () => {
-    link.remove();
     words.textContent = "a picture that this browser cannot show";
+    link.replaceWith(caption);
   });
-  keep({ url, link, words, bytes: view.byteLength });
+  keep({ url, link, caption, words, bytes: view.byteLength });
   return figure;
 }
 
+function keepPlace(image, [width, height]) {
+  const isSide = (pixels) => Number.isInteger(pixels) && pixels >= 1 && pixels <= SIDE_MAX;
+  if (!isSide(width) || !isSide(height)) return;
+  Object.assign(image, { width, height });
+  image.style.width = `${Math.min(width, (SHOWN_HEIGHT_MAX * width) / height)}px`;
+}
+
 /** `976 kB`, `1.2 MB`. */
-export function size(bytes) {
+function inWords(bytes) {
   if (bytes < 1000) return `${bytes} B`;
   if (bytes < 999_500) return `${Math.round(bytes / 1000)} kB`;
   return `${(bytes / 1e6).toFixed(1)} MB`;
@@ -68,9 +86,9 @@ export class Attachment {
     this.#takeDrops(byId("chat"));
   }
 
-  /** Its bytes; null if there is none. */
-  get bytes() {
-    return this.#picture?.bytes ?? null;
+  /** `{bytes, size}`, where `size` is `[width, height]` in pixels; null if there is none. */
+  get picture() {
+    return this.#picture;
   }
 
   /** Takes a file, or says in words why not. */
@@ -83,12 +101,18 @@ export class Attachment {
     if (bytes === null) return this.refuse(`“${name}” cannot be read.`);
     const type = typeOf(new Uint8Array(bytes));
     if (!type) return this.refuse(`“${name}” is no picture that can be sent: PNG, JPEG, GIF, WebP, AVIF and BMP are.`);
+    const url = URL.createObjectURL(new Blob([bytes], { type }));
+    const size = await sizeOf(url);
+    if (size === null) {
+      URL.revokeObjectURL(url);
+      return this.refuse(`“${name}” is a picture that this browser cannot show.`);
+    }
     this.clear();
-    this.#picture = { name, bytes };
-    this.#url = URL.createObjectURL(new Blob([bytes], { type }));
-    byId("preview").src = this.#url;
+    this.#picture = { name, bytes, size };
+    this.#url = url;
+    byId("preview").src = url;
     byId("attached-name").textContent = name;
-    byId("attached-size").textContent = max === null ? size(file.size) : `${size(file.size)} (limit ${size(max)})`;
+    byId("attached-size").textContent = inWords(file.size) + (max === null ? "" : ` (limit ${inWords(max)})`);
     byId("attached").hidden = false;
     byId("text").focus();
     this.onChange();
@@ -143,8 +167,15 @@ export class Attachment {
   }
 }
 
+/** Width and height of a picture; null if it is broken. */
+async function sizeOf(url) {
+  const image = element("img", { src: url });
+  const isWhole = await image.decode().then(() => true, () => false);
+  return isWhole ? [image.naturalWidth, image.naturalHeight] : null;
+}
+
 function tooLarge(name, bytes, max) {
-  return `“${name}” has ${size(bytes)}, and this server takes ${size(max)} at the most: please send a smaller one.`;
+  return `“${name}” has ${inWords(bytes)}, and this server takes ${inWords(max)} at the most: please send a smaller one.`;
 }
 
 function keep(picture) {
@@ -154,8 +185,8 @@ function keep(picture) {
     const oldest = kept.shift();
     bytes -= oldest.bytes;
     URL.revokeObjectURL(oldest.url);
-    oldest.link.remove();
     oldest.words.textContent = "a picture that made room for newer ones";
+    oldest.link.replaceWith(oldest.caption);
   }
 }
 

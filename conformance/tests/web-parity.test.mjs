@@ -379,7 +379,7 @@ describe("Patera's client beside the official one", { timeout: 120_000 }, () => 
   }
 });
 
-test("a volatile event without a connection is lost, whatever became of the connection", async () => {
+test("a volatile event without a connection is lost, whatever became of the connection", { timeout: 15_000 }, async () => {
   const socket = ours.io(url, { forceNew: true, reconnection: false });
   const came = [];
   socket.on("echo", (...args) => came.push(args));
@@ -393,13 +393,13 @@ test("a volatile event without a connection is lost, whatever became of the conn
   socket.disconnect();
 });
 
-test("without any transport there is an error, as there is with every other failure", async () => {
+test("without any transport there is an error, as there is with every other failure", { timeout: 15_000 }, async () => {
   const socket = ours.io(url, { forceNew: true, reconnection: false, transports: ["nothing"] });
   const [error] = await heard(socket, "connect_error");
   assert.equal(error.message, "No transports available");
 });
 
-test("the socket tells what it did in the generations before", async () => {
+test("the socket tells what it did in the generations before", { timeout: 15_000 }, async () => {
   const server = await serve({});
   const { port } = new URL(server.url);
   const socket = ours.io(server.url, { forceNew: true, reconnectionDelay: 5, reconnectionAttempts: 2, transports: ["websocket"] });
@@ -421,8 +421,9 @@ test("the socket tells what it did in the generations before", async () => {
     "connect",
     "any welcome",
   ]);
+  const gaveUp = heard(socket, "reconnect_failed");
   await server.stop();
-  await heard(socket, "reconnect_failed");
+  await gaveUp;
   const failed = ["connect_failed: websocket error", "error: websocket error"];
   assert.deepEqual(told.splice(0), [
     "disconnect transport close",
@@ -443,10 +444,12 @@ test("the socket tells what it did in the generations before", async () => {
   await heard(socket, "connect");
   assert.deepEqual(told, ["connecting", "connect"]);
   socket.disconnect();
-  await anew.close();
+  const closed = anew.close();
+  revived.closeAllConnections();
+  await closed;
 });
 
-describe("Patera's client with servers that misbehave", () => {
+describe("Patera's client with servers that misbehave", { timeout: 15_000 }, () => {
   /** A WebSocket server that does as it is told with each connection. */
   async function serveWebSockets(onConnection) {
     const sockets = new WebSocketServer({ port: 0, host: "127.0.0.1" });

@@ -2,12 +2,6 @@
 (function(umd){
 "use strict";
 (() => {
-  var __defProp = Object.defineProperty;
-  var __export = (target, all) => {
-    for (var name in all)
-      __defProp(target, name, { get: all[name], enumerable: true });
-  };
-
   // src/timers.ts
   var native = setTimeout;
   function after(delay, options, run) {
@@ -744,13 +738,6 @@
     return Math.min(delay + (2 * random - 1) * randomizationFactor * delay, reconnectionDelayMax) | 0;
   }
 
-  // src/socketio/parser.ts
-  var parser_exports = {};
-  __export(parser_exports, {
-    Decoder: () => Decoder,
-    Encoder: () => Encoder
-  });
-
   // src/socketio/packet.ts
   var protocol = 5;
   var reservedEvents = [
@@ -1222,7 +1209,7 @@
         randomizationFactor: opts.randomizationFactor ?? 0.5,
         timeout: opts.timeout ?? 2e4
       };
-      const parser = opts.parser ?? parser_exports;
+      const parser = opts.parser ?? { Encoder, Decoder };
       this._encoder = new parser.Encoder();
       this._decoder = new parser.Decoder();
       this._decoder.on("decoded", (packet) => this.emitReserved("packet", packet));

@@ -8,7 +8,7 @@ import type { CloseDetails } from "../engineio/transport.js";
 import { after, type Timer } from "../timers.js";
 import { delayOf } from "./backoff.js";
 import type { Packet } from "./packet.js";
-import * as builtInParser from "./parser.js";
+import { Decoder, Encoder } from "./parser.js";
 import { Socket, type DisconnectDescription, type SocketOptions } from "./socket.js";
 
 /** A parser: `socket.io-msgpack-parser`, or one of your own. The server must use the same. */
@@ -95,7 +95,7 @@ export class Manager<ListenEvents extends EventsMap = DefaultEventsMap, EmitEven
       randomizationFactor: opts.randomizationFactor ?? 0.5,
       timeout: opts.timeout ?? 20_000,
     };
-    const parser: Parser = opts.parser ?? builtInParser;
+    const parser: Parser = opts.parser ?? { Encoder, Decoder };
     this._encoder = new parser.Encoder();
     this._decoder = new parser.Decoder();
     this._decoder.on("decoded", (packet) => this.emitReserved("packet", packet));

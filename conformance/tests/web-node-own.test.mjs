@@ -10,6 +10,7 @@ import { Server as Official } from "socket.io";
 import msgpack from "socket.io-msgpack-parser";
 import { WebSocketServer } from "ws";
 import * as ours from "../../packages/client-web/dist/node.mjs";
+import { isMissing, Program } from "../harness/program.mjs";
 import { Server } from "../harness/server.mjs";
 
 const heard = (emitter, event) => new Promise((resolve) => emitter.once(event, (...args) => resolve(args)));
@@ -226,4 +227,26 @@ describe("Patera's client for Node", { timeout: 30_000 }, () => {
         }
       }
     }));
+});
+
+test("what was missed is made up for by `patera serve` too", { skip: isMissing, timeout: 30_000 }, async () => {
+  const server = await Program.serve("patera", ["serve", "--port", "0"]);
+  const open = () => ours.io(server.url, { forceNew: true, reconnectionDelay: 200, randomizationFactor: 0 });
+  const [one, other] = [open(), open()];
+  try {
+    await Promise.all([heard(one, "connect"), heard(other, "connect")]);
+    one.emit("sendMessageToServer", "first");
+    await Promise.all([heard(one, "sendMessageToAllClient"), heard(other, "sendMessageToAllClient")]);
+    const { id } = one;
+    const missed = heard(one, "sendMessageToAllClient");
+    one.io.engine.close();
+    other.emit("sendMessageToServer", "second");
+    assert.match(JSON.stringify(await missed), /second/);
+    if (!one.connected) await heard(one, "connect");
+    assert.deepEqual([one.recovered, one.id], [true, id]);
+  } finally {
+    one.disconnect();
+    other.disconnect();
+    await server.stop();
+  }
 });

@@ -70,7 +70,7 @@ pub enum UrlError {
     Host,
     /// A namespace with a `,` or a `?` in it.
     Namespace,
-    /// A path (the option) that no request can have.
+    /// A path (the option) that no request can have, or that makes more than 32 KiB with the query.
     Path,
     /// A proxy whose URL is not `http://host:port`.
     Proxy,
@@ -82,7 +82,7 @@ impl fmt::Display for UrlError {
             UrlError::Scheme => "the scheme of the URL is not http, https, ws or wss",
             UrlError::Host => "the URL names no valid host and port",
             UrlError::Namespace => "a namespace has no comma and no question mark",
-            UrlError::Path => "no request can have this path",
+            UrlError::Path => "no request can have this path and query",
             UrlError::Proxy => "the proxy is no http:// URL",
         })
     }

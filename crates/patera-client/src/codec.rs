@@ -19,7 +19,7 @@ impl Codec {
         args: &T,
     ) -> Result<Packet, EncodeError> {
         let (text, attachments) = event(namespace, ack, name, args)?;
-        Ok(self.packet(text, attachments))
+        self.packet(text, attachments)
     }
 
     /// The same, and the arguments as the server gets them.
@@ -33,32 +33,32 @@ impl Codec {
         let (text, attachments) = event(namespace, ack, name, args)?;
         let json = std::str::from_utf8(&text[1..]).expect("JSON and namespaces are text");
         let args = OwnedArgs::of_event(json, &attachments).unwrap_or_default();
-        Ok((self.packet(text, attachments), args))
+        Ok((self.packet(text, attachments)?, args))
     }
 
     pub(crate) fn ack<T: Serialize + ?Sized>(self, namespace: &str, id: u64, args: &T) -> Result<Packet, EncodeError> {
         let mut text = vec![b'4'];
         let attachments = encode::ack(&mut text, namespace, id, args)?;
-        Ok(self.packet(text, attachments))
+        self.packet(text, attachments)
     }
 
-    pub(crate) fn connect(self, namespace: &str, payload: Option<&serde_json::Value>) -> Packet {
+    pub(crate) fn connect(self, namespace: &str, payload: Option<&serde_json::Value>) -> Result<Packet, EncodeError> {
         let mut text = vec![b'4'];
-        encode::connect(&mut text, namespace, &payload).expect("a JSON value is always JSON");
+        encode::connect(&mut text, namespace, &payload)?;
         self.packet(text, Vec::new())
     }
 
     pub(crate) fn disconnect(self, namespace: &str) -> Packet {
         let mut text = vec![b'4'];
         encode::disconnect(&mut text, namespace);
-        self.packet(text, Vec::new())
+        self.packet(text, Vec::new()).expect("there is nothing in it that could be nested")
     }
 
-    fn packet(self, text: Vec<u8>, attachments: Vec<bytes::Bytes>) -> Packet {
+    fn packet(self, text: Vec<u8>, attachments: Vec<bytes::Bytes>) -> Result<Packet, EncodeError> {
         match self.0 {
-            Parser::Json => Packet::new(text, attachments),
+            Parser::Json => Ok(Packet::new(text, attachments)),
             #[cfg(feature = "msgpack")]
-            Parser::MessagePack => crate::msgpack::encode(&text[1..], &attachments),
+            Parser::MessagePack => crate::msgpack::encode(&text[1..], &attachments).map_err(EncodeError::Json),
         }
     }
 }

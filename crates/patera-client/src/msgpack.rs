@@ -11,11 +11,13 @@ use serde_json::Value;
 use crate::engine::{Packet, Payload};
 
 /// A packet of ours, as the protocol crate has written it: `51-/chat,7["file",{"_placeholder":true,"num":0}]`.
-pub(crate) fn encode(text: &[u8], attachments: &[Bytes]) -> Packet {
+///
+/// # Errors
+/// It is nested deeper than JSON is read here.
+pub(crate) fn encode(text: &[u8], attachments: &[Bytes]) -> serde_json::Result<Packet> {
     let text = std::str::from_utf8(text).expect("JSON and namespaces are text");
     let Header { kind, namespace, id, json } = header(text);
-    let data: Option<Value> =
-        (!json.is_empty()).then(|| serde_json::from_str(json).expect("the protocol crate has written JSON"));
+    let data: Option<Value> = if json.is_empty() { None } else { Some(serde_json::from_str(json)?) };
     let mut out = Vec::with_capacity(text.len() + 32);
     let len = 2 + u32::from(data.is_some()) + u32::from(id.is_some());
     let written = (|| -> Result<(), encode::ValueWriteError> {
@@ -35,7 +37,7 @@ pub(crate) fn encode(text: &[u8], attachments: &[Bytes]) -> Packet {
         Ok(())
     })();
     written.expect("a vector takes every write");
-    Packet(vec![Payload::Binary(out.into())])
+    Ok(Packet(vec![Payload::Binary(out.into())]))
 }
 
 struct Header<'a> {
@@ -300,6 +302,9 @@ fn push_text(out: &mut String, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn hex(bytes: &[u8]) -> String {
@@ -313,7 +318,7 @@ mod tests {
     /// Both ways; the bytes are those that the reference was seen to write.
     fn check(text: &str, attachments: &[&[u8]], expected: &str) {
         let attachments: Vec<Bytes> = attachments.iter().map(|data| Bytes::copy_from_slice(data)).collect();
-        let Packet(payloads) = encode(text.as_bytes(), &attachments);
+        let Packet(payloads) = encode(text.as_bytes(), &attachments).unwrap();
         let [Payload::Binary(data)] = &payloads[..] else { panic!("{payloads:?}") };
         assert_eq!(hex(data), expected, "{text}");
         let decoded = decode(data, &ConnectionConfig::default());
@@ -337,9 +342,17 @@ mod tests {
     fn numbers_and_texts_come_back() {
         let long =
             format!(r#"2["n",-1,-33,-40000,70000,5000000000,0.5,null,"é","{}",[[]],{{"k":{{}}}}]"#, "x".repeat(300));
-        let Packet(payloads) = encode(long.as_bytes(), &[]);
+        let Packet(payloads) = encode(long.as_bytes(), &[]).unwrap();
         let [Payload::Binary(data)] = &payloads[..] else { panic!("{payloads:?}") };
         assert_eq!(decode(data, &ConnectionConfig::default()), Some((long, Vec::new())));
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_is_not_written() {
+        let nested = |levels: usize| format!("2{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(encode(nested(127).as_bytes(), &[]).is_ok());
+        assert!(encode(nested(128).as_bytes(), &[]).is_err());
+        assert!(encode(nested(100_000).as_bytes(), &[]).is_err());
     }
 
     #[test]
@@ -375,5 +388,26 @@ mod tests {
         }
         assert!(decode(&bytes(&format!("{head}919190")), &config).is_some());
         assert!(decode(&bytes(&format!("{head}91c40101")), &config).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_too_bad(bytes in vec(any::<u8>(), 0..300)) {
+            let _ = decode(&bytes, &ConnectionConfig::default());
+        }
+
+        /// Near to a packet, where more of the reader is reached.
+        #[test]
+        fn no_change_is_too_bad(at in 0_usize..60, byte in any::<u8>()) {
+            let text = r#"51-/admin,13["x",{"_placeholder":true,"num":0},-7,1.5,{"k":[null,"é"]}]"#;
+            let Packet(payloads) = encode(text.as_bytes(), &[Bytes::from_static(b"abc")]).unwrap();
+            let [Payload::Binary(data)] = &payloads[..] else { panic!("{payloads:?}") };
+            let mut data = data.to_vec();
+            let at = at % data.len();
+            data[at] = byte;
+            if let Some((text, _)) = decode(&data, &ConnectionConfig::default()) {
+                prop_assert!(text.starts_with(|char: char| char.is_ascii_digit()), "{}", text);
+            }
+        }
     }
 }

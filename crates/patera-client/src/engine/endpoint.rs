@@ -19,6 +19,11 @@ use crate::config::Config;
 use crate::cookies::Cookies;
 use crate::net::{Answer, Connector};
 
+/// Path and query of the URL and of the options together, in bytes: servers take less, 8 to 16 KiB.
+const TARGET_BYTES_MAX: usize = 32 * 1024;
+/// The name of the parameter that makes URLs differ, in bytes.
+const TARGET_PARAM_BYTES_MAX: usize = 256;
+
 /// One server as one manager sees it.
 pub(crate) struct Endpoint {
     pub(crate) config: Arc<Config>,
@@ -48,6 +53,10 @@ impl Endpoint {
         }
         let target = format!("{path}?{}", query.finish());
         target.parse::<Uri>().map_err(|_| UrlError::Path)?;
+        // What is added to each request is far less than what is left up to the longest URI there is, 64 KiB.
+        if target.len() > TARGET_BYTES_MAX || config.timestamp_param.len() > TARGET_PARAM_BYTES_MAX {
+            return Err(UrlError::Path);
+        }
         Ok(Endpoint {
             secure: address.secure,
             authority: HeaderValue::from_str(&address.authority).map_err(|_| UrlError::Host)?,
@@ -195,6 +204,10 @@ mod tests {
     fn path_that_is_none_is_refused() {
         assert_eq!(endpoint("http://x", |config| config.path = "/a b".into()).err(), Some(UrlError::Path));
         assert_eq!(endpoint("http://x", |config| config.path = "/a\r\nb".into()).err(), Some(UrlError::Path));
+        let long = |bytes: usize| move |config: &mut Config| config.path = format!("/{}/", "a".repeat(bytes));
+        // `/a…a/?EIO=4`
+        assert!(endpoint("http://x", long(TARGET_BYTES_MAX - 8)).is_ok());
+        assert_eq!(endpoint("http://x", long(TARGET_BYTES_MAX - 7)).err(), Some(UrlError::Path));
         assert_eq!(endpoint("http://x", |config| config.proxy = Some("ftp://y".into())).err(), Some(UrlError::Proxy));
     }
 

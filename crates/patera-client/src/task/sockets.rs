@@ -147,10 +147,14 @@ impl Task {
         let (Link::Up(up), Some(namespace)) = (&mut self.link, self.namespaces.get_mut(&number)) else { return };
         let Up { engine, connection, slots, .. } = &mut **up;
         let name = &namespace.socket.0.namespace;
+        let payload = payload(auth, namespace.recovery());
+        let packet = match namespace.socket.codec().connect(name, payload.as_ref()) {
+            Ok(packet) => packet,
+            Err(error) => return self.give_up(number, ConnectError::Auth(error.to_string()), cx),
+        };
         match connection.connect(name) {
             Ok(slot) => {
-                let payload = payload(auth, namespace.recovery());
-                engine.send(namespace.socket.codec().connect(name, payload.as_ref()), None);
+                engine.send(packet, None);
                 slots.insert(slot, number);
                 let deadline = self.config.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
                 namespace.phase = Phase::Connecting { deadline, leaving: false };

@@ -393,6 +393,24 @@ test("a volatile event without a connection is lost, whatever became of the conn
   socket.disconnect();
 });
 
+test("what cannot be encoded is reported, and keeps nothing else", { timeout: 15_000 }, async () => {
+  const socket = ours.io(url, { forceNew: true });
+  const circular = {};
+  circular.self = circular;
+  const reported = new Promise((resolve) => process.setUncaughtExceptionCaptureCallback(resolve));
+  socket.emit("never", circular);
+  const answer = socket.emitWithAck("echo", "behind it");
+  try {
+    assert.match((await reported).message, /circular/i);
+    assert.equal(await answer, "behind it");
+    assert.throws(() => socket.emit("never", circular), /circular/i);
+    assert.equal(await socket.emitWithAck("echo", "after it"), "after it");
+  } finally {
+    process.setUncaughtExceptionCaptureCallback(null);
+    socket.disconnect();
+  }
+});
+
 test("without any transport there is an error, as there is with every other failure", { timeout: 15_000 }, async () => {
   const socket = ours.io(url, { forceNew: true, reconnection: false, transports: ["nothing"] });
   const [error] = await heard(socket, "connect_error");

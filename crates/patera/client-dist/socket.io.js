@@ -1105,7 +1105,7 @@
       this._pid = pid;
       this.connected = true;
       for (const args of this.receiveBuffer.splice(0)) this._dispatch(args);
-      for (const packet of this.sendBuffer.splice(0)) this._sendEvent(packet);
+      for (const packet of this.sendBuffer.splice(0)) callAll(this, [this._sendEvent], [packet]);
       this._queue?.restart();
       this.emitReserved("connect");
     }

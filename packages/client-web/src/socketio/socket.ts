@@ -325,7 +325,8 @@ export class Socket<ListenEvents extends EventsMap = DefaultEventsMap, EmitEvent
     this._pid = pid;
     this.connected = true;
     for (const args of this.receiveBuffer.splice(0)) this._dispatch(args);
-    for (const packet of this.sendBuffer.splice(0)) this._sendEvent(packet);
+    // One that cannot be encoded does not keep the others.
+    for (const packet of this.sendBuffer.splice(0)) callAll(this, [this._sendEvent], [packet]);
     this._queue?.restart();
     this.emitReserved("connect");
   }

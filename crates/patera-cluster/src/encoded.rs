@@ -1,7 +1,7 @@
 //! An event, or the answer to one, that is encoded already: so that it is encoded once, however many nodes get it.
 
 use bytes::Bytes;
-use patera_protocol::socketio::{EncodeError, OwnedArgs, Value, encode};
+use patera_protocol::socketio::{Args, EncodeError, OwnedArgs, Value, encode};
 use serde::ser::SerializeTuple;
 use serde::{Serialize, Serializer};
 
@@ -30,6 +30,12 @@ impl Encoded {
     pub fn of_packet(packet: &str, attachments: &[Bytes]) -> Self {
         let array = encode::event_array(packet);
         Encoded { json: Bytes::copy_from_slice(array.as_bytes()), attachments: attachments.to_vec() }
+    }
+
+    /// The first of these arguments, which is all that travels of an answer; none if there is none.
+    pub fn of_answer(args: &Args<'_>) -> Self {
+        let json = args.get(0).map_or_else(|| "[]".to_owned(), |first| format!("[{first}]"));
+        Encoded { json: json.into(), attachments: args.attachments().to_vec() }
     }
 
     /// The array of these values.
@@ -102,6 +108,19 @@ mod tests {
         assert_eq!(encoded.to_values(), values);
         assert_eq!(Encoded::of_values(&values).unwrap(), encoded);
         assert_eq!(Encoded::of_values(&[]).unwrap().json(), "[]");
+    }
+
+    #[test]
+    fn of_an_answer_the_first_argument_travels() {
+        let check = |given: &Encoded, expected: &str| {
+            let answer = Encoded::of_answer(&given.to_args().as_args());
+            assert_eq!(answer.json(), expected);
+            assert_eq!(answer.to_values().first(), given.to_values().first());
+        };
+        check(&Encoded::of(&(1, 2)).unwrap(), "[1]");
+        check(&Encoded::of(&()).unwrap(), "[]");
+        let bytes = [Bytes::from_static(b"a"), Bytes::from_static(b"b")];
+        check(&Encoded::of(&(&bytes[0], &bytes[1])).unwrap(), r#"[{"_placeholder":true,"num":0}]"#);
     }
 
     #[test]

@@ -106,6 +106,28 @@ pub enum Body {
     AdapterClose,
 }
 
+impl Message {
+    /// How much memory it takes, about: for bounds on what waits.
+    pub fn size(&self) -> usize {
+        const SELF: usize = 256;
+        const DESCRIPTION: usize = 2048;
+        let names = |names: &[Arc<str>]| names.iter().map(|name| name.len() + 16).sum::<usize>();
+        let target = |target: &Target| names(&target.rooms) + names(&target.except);
+        SELF + match &self.body {
+            Body::Broadcast { event, target: to, .. } => event.size() + target(to),
+            Body::ServerSideEmit { event: encoded, .. }
+            | Body::ServerSideEmitResponse { answer: encoded, .. }
+            | Body::BroadcastAck { answer: encoded, .. } => encoded.size(),
+            Body::SocketsJoin { target: to, rooms } | Body::SocketsLeave { target: to, rooms } => {
+                target(to) + names(rooms)
+            }
+            Body::DisconnectSockets { target: to, .. } | Body::FetchSockets { target: to, .. } => target(to),
+            Body::FetchSocketsResponse { sockets, .. } => sockets.len() * DESCRIPTION,
+            Body::InitialHeartbeat | Body::Heartbeat | Body::BroadcastClientCount { .. } | Body::AdapterClose => 0,
+        }
+    }
+}
+
 impl Body {
     /// The request that this answers.
     pub fn answers(&self) -> Option<&RequestId> {

@@ -288,8 +288,8 @@ impl Node {
         self.ask(Kind::ServerSide, timeout, now, request)
     }
 
-    /// Forgets a request: nothing more comes of it. False if it is over already.
-    pub fn cancel(&mut self, request: &RequestId) -> bool {
+    /// Forgets a request: nothing more comes of it. Tells how many nodes have not said all; `None` if it is over already.
+    pub fn cancel(&mut self, request: &RequestId) -> Option<usize> {
         self.requests.remove(request)
     }
 

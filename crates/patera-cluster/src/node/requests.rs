@@ -103,9 +103,11 @@ impl Requests {
         self.open.get(id).is_some_and(|request| request.missing == 0)
     }
 
-    pub(super) fn remove(&mut self, id: &RequestId) -> bool {
-        let Some(request) = self.open.remove(id) else { return false };
-        self.deadlines.remove(&(request.deadline, id.clone()))
+    /// How many nodes have not said all.
+    pub(super) fn remove(&mut self, id: &RequestId) -> Option<usize> {
+        let request = self.open.remove(id)?;
+        self.deadlines.remove(&(request.deadline, id.clone()));
+        Some(request.missing)
     }
 
     /// A node has said all that it has to say. One that was not known when it was asked may answer too.

@@ -292,7 +292,7 @@ fn requests_are_bounded() {
     let (first, second) = (ask(&mut world), ask(&mut world));
     assert!(first.is_ok() && second.is_ok());
     assert_eq!(ask(&mut world), Err(Refused::TooMany));
-    assert!(world.nodes[0].cancel(&first.unwrap()));
+    assert_eq!(world.nodes[0].cancel(&first.unwrap()), Some(1));
     assert!(ask(&mut world).is_ok());
 }
 
@@ -318,7 +318,7 @@ fn closing_ends_requests_and_cancelling_is_silent() {
     let now = world.now;
     let kept = world.nodes[0].fetch_sockets(Target::default(), SECOND, now).unwrap();
     let cancelled = world.nodes[0].fetch_sockets(Target::default(), SECOND, now).unwrap();
-    assert!(world.nodes[0].cancel(&cancelled) && !world.nodes[0].cancel(&cancelled));
+    assert_eq!((world.nodes[0].cancel(&cancelled), world.nodes[0].cancel(&cancelled)), (Some(1), None));
     world.nodes[0].close(now);
     assert_eq!(world.events()[0], [finished(&kept, Outcome::Closed)]);
 }

@@ -12,18 +12,23 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use parking_lot::Mutex;
+use patera_cluster::{Asker, Encoded, RequestId};
 use patera_protocol::handler::FromAnswer;
 use patera_protocol::socketio::OwnedArgs;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::error::{AckError, EmitError};
+use crate::namespace::NamespaceInner;
 use crate::outbox::Command;
+use crate::remote::ClusterError;
 use crate::socket::SocketInner;
 
 /// The answers to a broadcast, as they come: [`Broadcast::emit_with_ack`](crate::Broadcast::emit_with_ack).
 ///
 /// One for each socket that was asked: its answer, or why there is none, after the timeout at the latest. As a future it is
-/// all of them, and as a stream (of `futures-core`) or by [`next`](Self::next) each when it is there.
+/// all of them, and as a stream (of `futures-core`) or by [`next`](Self::next) each when it is there. In a cluster the sockets of
+/// other servers are asked too: of their answers the first argument arrives, and for those that do not come there is one
+/// [`AckError::Cluster`].
 ///
 /// ```no_run
 /// # use std::time::Duration;
@@ -57,7 +62,7 @@ impl<T: FromAnswer> Answers<T> {
         Answers { gathering, asked, deadline, sleep: None, wanted: PhantomData }
     }
 
-    /// How many sockets were asked.
+    /// How many sockets of this server were asked; of other servers' sockets it is not known.
     pub fn asked(&self) -> usize {
         self.asked
     }
@@ -163,7 +168,79 @@ struct State {
     /// With the place of who gave it.
     answers: VecDeque<(usize, Result<OwnedArgs, AckError>)>,
     waker: Option<Waker>,
+    /// What other servers were asked; each is one of those outstanding.
+    others: Vec<(Arc<NamespaceInner>, RequestId)>,
+    /// The server that wants the answers, if it is another one.
+    asker: Option<(Arc<NamespaceInner>, Asker)>,
     is_closed: bool,
+}
+
+/// Asked by this server of others, or by another server of this one.
+impl Gathering {
+    /// Asks other servers. Their answers may come before it returns.
+    pub(crate) fn ask_others(
+        &self,
+        namespace: &Arc<NamespaceInner>,
+        ask: impl FnOnce() -> Result<RequestId, ClusterError>,
+    ) {
+        self.0.lock().outstanding += 1;
+        match ask() {
+            Ok(request) => self.0.lock().others.push((namespace.clone(), request)),
+            Err(error) => self.others_done(Some(error)),
+        }
+    }
+
+    /// One of their sockets, or one of them, has answered.
+    pub(crate) fn add(&self, answer: OwnedArgs) {
+        self.push(Ok(answer), false);
+    }
+
+    /// They have said all, or nobody waits for them any more.
+    pub(crate) fn others_done(&self, failure: Option<ClusterError>) {
+        match failure {
+            Some(failure) => self.push(Err(AckError::Cluster(failure)), true),
+            None => self.settle(|state| state.outstanding -= 1),
+        }
+    }
+
+    fn push(&self, answer: Result<OwnedArgs, AckError>, is_last: bool) {
+        self.settle(|state| {
+            state.answers.push_back((usize::MAX, answer));
+            state.outstanding -= usize::from(is_last);
+        });
+    }
+
+    fn settle(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.0.lock();
+        if state.is_closed {
+            return;
+        }
+        change(&mut state);
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Everyone of this server has been asked, for another one: it is told how many, and then what each answers.
+    pub(crate) fn pass_on(&self, namespace: &Arc<NamespaceInner>, asker: Asker) {
+        let Some(membership) = namespace.membership() else { return };
+        let state = self.0.lock();
+        let failed = state.answers.iter().filter(|(_, answer)| answer.is_err()).count();
+        let count = state.asked.len().saturating_sub(failed);
+        drop(state);
+        membership.answer_client_count(&asker, count as u64);
+        let mut state = self.0.lock();
+        let early = mem::take(&mut state.answers);
+        state.asker = Some((namespace.clone(), asker.clone()));
+        drop(state);
+        for (_, answer) in early {
+            if let Ok(answer) = answer {
+                membership.answer_ack(&asker, Encoded::of_answer(&answer.as_args()));
+            }
+        }
+    }
 }
 
 impl Gathering {
@@ -213,6 +290,13 @@ impl Gathering {
             return;
         }
         state.outstanding -= 1;
+        if let Some((namespace, asker)) = state.asker.clone() {
+            drop(state);
+            if let (Ok(answer), Some(membership)) = (answer, namespace.membership()) {
+                membership.answer_ack(&asker, Encoded::of_answer(&answer.as_args()));
+            }
+            return;
+        }
         state.answers.push_back((place, answer));
         let waker = state.waker.take();
         drop(state);
@@ -223,12 +307,13 @@ impl Gathering {
     }
 
     /// Nobody waits any more: the sessions of those who have not answered forget that they were asked.
-    fn close(&self, is_timeout: bool) {
+    pub(crate) fn close(&self, is_timeout: bool) {
         let mut state = self.0.lock();
         if mem::replace(&mut state.is_closed, true) {
             return;
         }
         let silent: Vec<_> = state.asked.iter_mut().filter_map(Option::take).collect();
+        let others = mem::take(&mut state.others);
         state.outstanding = 0;
         if is_timeout {
             let timeouts = silent.iter().map(|_| (usize::MAX, Err(AckError::Timeout)));
@@ -237,6 +322,13 @@ impl Gathering {
         drop(state);
         for (socket, id) in silent {
             socket.session.outbox.command(Command::Forget { slot: socket.slot, id });
+        }
+        for (namespace, request) in others {
+            let missing = namespace.membership().and_then(|membership| membership.cancel(&request));
+            if let Some(missing) = missing.filter(|_| is_timeout) {
+                let failure = Err(AckError::Cluster(ClusterError::Timeout { missing }));
+                self.0.lock().answers.push_back((usize::MAX, failure));
+            }
         }
     }
 }

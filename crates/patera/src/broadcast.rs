@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use patera_protocol::handler::FromAnswer;
-use patera_protocol::socketio::encode;
+use patera_protocol::socketio::{EncodeError, encode};
 use serde::Serialize;
 
 use crate::acks::Awaiting;
@@ -28,13 +29,43 @@ pub struct Broadcast {
     namespace: Arc<NamespaceInner>,
     target: Target,
     flags: Flags,
-    timeout: Duration,
+    timeout: Option<Duration>,
 }
 
 impl Broadcast {
     pub(crate) fn new(namespace: Arc<NamespaceInner>) -> Self {
-        let timeout = namespace.ack_timeout();
-        Broadcast { namespace, target: Target::default(), flags: Flags::default(), timeout }
+        Broadcast { namespace, target: Target::default(), flags: Flags::default(), timeout: None }
+    }
+
+    /// Whom another server means here.
+    pub(crate) fn of_target(namespace: Arc<NamespaceInner>, target: patera_cluster::Target) -> Self {
+        let patera_cluster::Target { rooms, except, flags } = target;
+        let compress = flags.compress.unwrap_or(true);
+        let flags = Flags { volatile: flags.volatile, compress, local: true, ..Flags::default() };
+        Broadcast { flags, target: Target { rooms, except }, ..Self::new(namespace) }
+    }
+
+    /// The same, for other servers.
+    pub(crate) fn to_target(&self) -> patera_cluster::Target {
+        let mut flags = patera_cluster::Flags::default();
+        flags.volatile = self.flags.volatile;
+        flags.compress = (!self.flags.compress).then_some(false);
+        patera_cluster::Target { rooms: self.target.rooms.clone(), except: self.target.except.clone(), flags }
+    }
+
+    /// The namespaces in which other servers are to do the same; none without a cluster, or with `local`.
+    pub(crate) fn shared_namespaces(&self) -> Vec<Arc<NamespaceInner>> {
+        if self.flags.local {
+            return Vec::new();
+        }
+        let mut namespaces = self.namespace.children().unwrap_or_else(|| vec![self.namespace.clone()]);
+        namespaces.retain(|namespace| namespace.membership().is_some());
+        namespaces
+    }
+
+    /// What was said, if it was.
+    pub(crate) fn own_timeout(&self) -> Option<Duration> {
+        self.timeout
     }
 
     pub(crate) fn with_flags(mut self, flags: Flags) -> Self {
@@ -68,19 +99,23 @@ impl Broadcast {
         self
     }
 
-    /// Waits so long for acknowledgements. Default [`Config::ack_timeout`](crate::Config::ack_timeout).
+    /// Waits so long: for acknowledgements, by default [`Config::ack_timeout`](crate::Config::ack_timeout); for other servers' sockets,
+    /// by default [`ClusterConfig::requests_timeout`](crate::ClusterConfig::requests_timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeout = Some(timeout);
         self
     }
 
-    /// Only to sockets of this server; no effect as long as there are no clusters.
+    /// Only to sockets of this server, where several form a cluster: [`Config::bus`](crate::Config::bus).
     pub fn local(mut self) -> Self {
         self.flags.local = true;
         self
     }
 
     /// Emits an event: `["news", …]` to every socket of the target, encoded once.
+    ///
+    /// In a cluster the sockets of other servers are among them: what is emitted here reaches each of them in this order, or not at all if
+    /// the bus loses it.
     ///
     /// `args`: a tuple is several arguments, `()` none, anything else one; an array `[T; N]` is a tuple to serde, and bytes are
     /// `bytes::Bytes` (a `Vec<u8>` is an array of numbers).
@@ -109,26 +144,37 @@ impl Broadcast {
     /// The event is encoded once, and emitted by this call. If it cannot be encoded, the only answer says so.
     pub fn emit_with_ack<T: FromAnswer>(&self, event: &str, args: impl Serialize) -> Answers<T> {
         let gathering = Arc::new(Gathering::default());
+        let timeout = self.timeout.unwrap_or_else(|| self.namespace.ack_timeout());
+        let ask_in = |namespace: &Arc<NamespaceInner>| {
+            let encode = |out: &mut Vec<u8>, id| encode::event(out, &namespace.name, Some(id), event, &args);
+            let prepared = self.ask(namespace, event, encode, &gathering)?;
+            if let Some(membership) = namespace.membership().filter(|_| !self.flags.local) {
+                gathering.ask_others(namespace, || {
+                    membership.broadcast_with_ack(prepared.to_encoded(), self.to_target(), timeout, &gathering)
+                });
+            }
+            Ok(())
+        };
         let asked = match self.namespace.children() {
-            None => self.ask_in(&self.namespace, event, &args, &gathering),
-            Some(children) => children.iter().try_for_each(|child| self.ask_in(child, event, &args, &gathering)),
+            None => ask_in(&self.namespace),
+            Some(children) => children.iter().try_for_each(ask_in),
         };
         if let Err(error) = asked {
             gathering.fail(error);
         }
-        Answers::new(gathering, self.timeout)
+        Answers::new(gathering, timeout)
     }
 
-    fn ask_in(
+    /// Asks the sockets of this server; `encode` is told the id.
+    pub(crate) fn ask(
         &self,
         namespace: &NamespaceInner,
         event: &str,
-        args: &impl Serialize,
+        encode: impl FnOnce(&mut Vec<u8>, u64) -> Result<Vec<Bytes>, EncodeError>,
         gathering: &Arc<Gathering>,
-    ) -> Result<(), EmitError> {
+    ) -> Result<Arc<Prepared>, EmitError> {
         let id = namespace.next_ack_id();
-        let encode = |out: &mut Vec<u8>| encode::event(out, &namespace.name, Some(id), event, args);
-        let prepared = Prepared::packet(self.flags, encode)?;
+        let prepared = Prepared::packet(self.flags, |out| encode(out, id))?;
         let watched = namespace.is_outgoing_watched();
         let mut to_tell = Vec::new();
         namespace.rooms.for_each(&self.target, |socket| {
@@ -146,7 +192,7 @@ impl Broadcast {
         if watched {
             outgoing::tell(namespace, &to_tell, event, &prepared);
         }
-        Ok(())
+        Ok(prepared)
     }
 
     /// A copy of the target's sockets, so that each can be told something without the lock.
@@ -163,17 +209,31 @@ impl Broadcast {
     }
 
     fn emit_in(&self, namespace: &NamespaceInner, event: &str, args: &impl Serialize) -> Result<usize, EmitError> {
-        let name = &namespace.name;
-        let encode = |out: &mut Vec<u8>| encode::event(out, name, None, event, args);
+        let encode = |out: &mut Vec<u8>| encode::event(out, &namespace.name, None, event, args);
+        let (count, prepared) = self.deliver(namespace, event, encode)?;
+        if let Some(membership) = namespace.membership().filter(|_| !self.flags.local) {
+            membership.broadcast(prepared.to_encoded(), self.to_target());
+        }
+        Ok(count)
+    }
+
+    /// Emits to the sockets of this server: how many, and the packet without an offset.
+    pub(crate) fn deliver(
+        &self,
+        namespace: &NamespaceInner,
+        event: &str,
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<Vec<Bytes>, EncodeError>,
+    ) -> Result<(usize, Arc<Prepared>), EmitError> {
         if let Some(recovery) = namespace.recovery() {
             let both = Event::encode(recovery, self.flags, encode)?;
             let reached = self.push(namespace, |socket| socket.push_event(&both).map(|()| false));
-            return Ok(tell(namespace, reached, event, &both.bare().prepared));
+            let prepared = both.bare().prepared;
+            return Ok((tell(namespace, reached, event, &prepared), prepared));
         }
         let prepared = Prepared::packet(self.flags, encode)?;
         let reached =
             self.push(namespace, |socket| socket.push_for_flush(Item { prepared: prepared.clone(), ack: None }));
-        Ok(tell(namespace, reached, event, &prepared))
+        Ok((tell(namespace, reached, event, &prepared), prepared))
     }
 
     /// Calls `push` for each socket of the target: true means that it is to be flushed.

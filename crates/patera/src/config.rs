@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
+use patera_cluster::{Bus, ClusterConfig};
 use patera_protocol::engineio::Transport;
 use patera_protocol::socketio::ConnectionConfig;
 use patera_websocket::DeflateConfig;
@@ -150,6 +151,10 @@ pub struct Config {
     /// missed; see [`ConnectionStateRecovery`]. Default none. Clients of Socket.IO 1 and 2 and plain WebSockets cannot.
     pub connection_state_recovery: Option<ConnectionStateRecovery>,
 
+    /// Heartbeats, timeouts and limits among the servers of a cluster; without a [bus](Self::bus) they say nothing.
+    pub cluster: ClusterConfig,
+
+    pub(crate) bus: Option<Arc<dyn Bus>>,
     pub(crate) allow_request: Option<AllowRequest>,
     pub(crate) initial_headers: Option<HeadersHook>,
     pub(crate) headers: Option<HeadersHook>,
@@ -199,6 +204,8 @@ impl Default for Config {
             close_timeout: Duration::from_secs(30),
             drain: Duration::from_secs(10),
             connection_state_recovery: None,
+            cluster: ClusterConfig::default(),
+            bus: None,
             allow_request: None,
             initial_headers: None,
             headers: None,
@@ -224,10 +231,32 @@ impl Config {
             &mut self.tls_timeout,
             &mut self.close_timeout,
             &mut self.drain,
+            &mut self.cluster.heartbeat_interval,
+            &mut self.cluster.heartbeat_timeout,
+            &mut self.cluster.requests_timeout,
         ];
         for duration in durations {
             *duration = year.min(*duration);
         }
+    }
+
+    /// Puts the server on a bus: with all other servers on it, it forms a cluster. Broadcasts then go to the sockets of all, and
+    /// so do [`fetch_sockets`](crate::Broadcast::fetch_sockets) and its kin; `local` keeps them here.
+    ///
+    /// ```
+    /// use patera::{Config, Io, MemoryBus};
+    ///
+    /// let mut config = Config::default();
+    /// config.bus(MemoryBus::new());                   // servers of one process: clones of a `MemoryBus` are the same bus
+    /// let (one, two) = (Io::with_config(config.clone()), Io::with_config(config));
+    /// one.emit("news", "for the clients of both");
+    /// # drop(two);
+    /// ```
+    ///
+    /// What goes to other servers waits in a queue of at most 16 MiB and 65,536 messages. More is lost, counted in
+    /// [`Stats::bus_dropped`](crate::Stats::bus_dropped), and delivered here all the same. See [`Io::on_bus_error`](crate::Io::on_bus_error).
+    pub fn bus(&mut self, bus: impl Bus) {
+        self.bus = Some(Arc::new(bus));
     }
 
     /// Decides whether a client may open a session; called once per handshake, polling or WebSocket, before anything of it is kept.
@@ -345,3 +374,16 @@ pub(crate) const INBOX_MESSAGES_MAX: usize = 1024;
 pub(crate) const LINGER: Duration = Duration::from_secs(2);
 /// Room events that wait for a hook which is at work on another one, in one namespace; one more is not told, and traced.
 pub(crate) const ROOM_EVENTS_MAX: usize = 65_536;
+/// Messages to other servers that wait for the bus; one more is lost, and counted.
+pub(crate) const BUS_QUEUE_MESSAGES_MAX: usize = 65_536;
+/// Bytes of those messages. More is lost; one larger message is taken by an empty queue.
+pub(crate) const BUS_QUEUE_BYTES_MAX: usize = 16 << 20;
+/// How long a server whose bus is out of reach waits before it subscribes again.
+pub(crate) const BUS_RETRY: Duration = Duration::from_secs(1);
+/// How long a server that is closed goes on to publish what waits, its goodbye at last; then that is lost.
+pub(crate) const BUS_FAREWELL: Duration = Duration::from_secs(1);
+/// Broadcasts of other servers whose acknowledgements are awaited here. One more is emitted without waiting, and its server is
+/// told that nobody will answer.
+pub(crate) const ASKS_MAX: usize = 10_000;
+/// Handlers of server-side events that wait at once. One more is dropped, and traced.
+pub(crate) const SERVER_SIDE_HANDLERS_MAX: usize = 1024;

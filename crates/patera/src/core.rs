@@ -8,6 +8,7 @@ use patera_protocol::socketio::ConnectionConfig;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
+use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::connection_error::ConnectionErrors;
 use crate::details::Details;
@@ -27,6 +28,8 @@ pub(crate) struct Core {
     pub(crate) counters: Counters,
     pub(crate) connection_errors: ConnectionErrors,
     pub(crate) recovery: Option<Arc<Recovery>>,
+    /// Other servers, where there is a bus.
+    pub(crate) cluster: Option<Arc<Cluster>>,
     /// Set by `close`: no session opens any more.
     pub(crate) closing: AtomicBool,
     /// Tells listeners that the server is closed.
@@ -54,6 +57,7 @@ impl Core {
                 ..config.protocol.clone()
             }),
             recovery: config.connection_state_recovery.clone().map(Recovery::new),
+            cluster: config.bus.clone().map(|bus| Cluster::new(bus, config.cluster.clone())),
             config,
             registry: Registry::default(),
             counters: Counters::default(),

@@ -7,6 +7,8 @@ use patera_protocol::engineio::CloseReason;
 pub use patera_protocol::handler::{Error, Result};
 use patera_protocol::socketio::{ArgumentError, EncodeError};
 
+use crate::remote::ClusterError;
+
 /// Why [`try_emit`](crate::Socket::try_emit) sent nothing. `emit` counts it in [`Stats`](crate::Stats), traces it, and goes on.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -61,6 +63,8 @@ pub enum AckError {
     TooMany,
     /// The answer is not of the type asked for.
     Answer(ArgumentError),
+    /// Not all other servers of the cluster have passed on the answers of their sockets; those that came are there.
+    Cluster(ClusterError),
 }
 
 impl fmt::Display for AckError {
@@ -71,6 +75,7 @@ impl fmt::Display for AckError {
             AckError::Disconnected => f.write_str("socket has been disconnected"),
             AckError::TooMany => f.write_str("too many acknowledgements are awaited from this client"),
             AckError::Answer(error) => error.fmt(f),
+            AckError::Cluster(error) => error.fmt(f),
         }
     }
 }
@@ -80,6 +85,7 @@ impl std::error::Error for AckError {
         match self {
             AckError::Emit(error) => Some(error),
             AckError::Answer(error) => Some(error),
+            AckError::Cluster(error) => Some(error),
             AckError::Timeout | AckError::Disconnected | AckError::TooMany => None,
         }
     }

@@ -38,26 +38,37 @@ pub struct Secure;
 impl Handshake {
     pub(crate) fn new(uri: &Uri, headers: &HeaderMap, extensions: Extensions, now: Instant) -> Self {
         let url = uri.path_and_query().map_or("/", |target| target.as_str());
-        let fields = headers.iter().map(|(name, value)| 8 + name.as_str().len() + value.len());
-        let mut block = Vec::with_capacity(url.len() + fields.sum::<usize>());
-        block.extend_from_slice(url.as_bytes());
-        for (name, value) in headers {
-            for part in [name.as_str().len(), value.len()] {
-                block.extend_from_slice(&(part as u32).to_le_bytes());
-            }
-            block.extend_from_slice(name.as_str().as_bytes());
-            block.extend_from_slice(value.as_bytes());
-        }
+        let bytes = headers.iter().map(|(name, value)| 8 + name.as_str().len() + value.len()).sum();
+        let fields = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
         let address = extensions.get::<RemoteAddress>().map_or_else(OnceLock::new, |address| address.0.into());
         let secure = extensions.get::<Secure>().is_some()
             || uri.scheme_str().is_some_and(|scheme| scheme == "https" || scheme == "wss");
         Handshake(Arc::new(Inner {
             url_bytes: url.len(),
-            block: block.into(),
+            block: block(url, bytes, fields),
             address,
             secure,
             issued: now,
             extensions,
+        }))
+    }
+
+    /// Of a client of another server, which is told what can be told.
+    pub(crate) fn from_afar<'a>(
+        url: &str,
+        headers: impl Iterator<Item = (&'a str, &'a str)>,
+        address: Option<SocketAddr>,
+        secure: bool,
+        time: SystemTime,
+    ) -> Self {
+        let fields = headers.map(|(name, value)| (name, value.as_bytes()));
+        Handshake(Arc::new(Inner {
+            url_bytes: url.len(),
+            block: block(url, 0, fields),
+            address: address.map_or_else(OnceLock::new, Into::into),
+            secure,
+            issued: instant_of(time),
+            extensions: Extensions::new(),
         }))
     }
 
@@ -145,6 +156,27 @@ impl Handshake {
             Some((name, value))
         })
     }
+}
+
+/// `bytes`: how many the fields take, so that there is one allocation.
+fn block<'a>(url: &str, bytes: usize, fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Box<[u8]> {
+    let mut block = Vec::with_capacity(url.len() + bytes);
+    block.extend_from_slice(url.as_bytes());
+    for (name, value) in fields {
+        for part in [name.len(), value.len()] {
+            block.extend_from_slice(&(part as u32).to_le_bytes());
+        }
+        block.extend_from_slice(name.as_bytes());
+        block.extend_from_slice(value);
+    }
+    block.into()
+}
+
+/// When that was, by the clock that is not the wall's.
+#[expect(clippy::disallowed_methods, reason = "a date from another server, for people; nothing is timed by it")]
+fn instant_of(time: SystemTime) -> Instant {
+    let (now, age) = (Instant::now(), SystemTime::now().duration_since(time).unwrap_or_default());
+    now.checked_sub(age).unwrap_or(now)
 }
 
 impl fmt::Debug for Handshake {

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use parking_lot::RwLock;
+use patera_cluster::{BusError, Uid};
 use patera_protocol::socketio::Value;
 use tokio::net::{TcpListener, ToSocketAddrs};
 
@@ -40,6 +41,14 @@ pub(crate) struct IoInner {
     /// Path to namespace, for plain WebSockets.
     natives: RwLock<HashMap<Box<str>, Arc<NamespaceInner>>>,
     state: RwLock<TypeMap>,
+}
+
+impl Drop for IoInner {
+    fn drop(&mut self) {
+        if let Some(cluster) = &self.core.cluster {
+            cluster.end(self);
+        }
+    }
 }
 
 impl IoInner {
@@ -89,7 +98,9 @@ impl Io {
             natives: RwLock::default(),
             state: RwLock::default(),
         });
-        Self::from_inner(inner)
+        let io = Self::from_inner(inner);
+        io.start_cluster();
+        io
     }
 
     pub(crate) fn from_inner(inner: Arc<IoInner>) -> Self {
@@ -195,6 +206,13 @@ impl Io {
         self.inner().namespaces.add_hook(Arc::new(hook));
     }
 
+    /// Where there is a runtime by now, and was none before.
+    fn start_cluster(&self) {
+        if let Some(cluster) = &self.inner().core.cluster {
+            cluster.start(self.inner());
+        }
+    }
+
     fn add_parent(&self, pattern: Pattern) -> Namespace {
         self.namespace_of(self.inner().namespaces.add_parent(&self.inner().core, pattern))
     }
@@ -253,6 +271,7 @@ impl Io {
     /// # Errors
     /// None today; out of descriptors, it waits and goes on.
     pub async fn serve(&self, listener: impl Into<Listener>) -> std::io::Result<()> {
+        self.start_cluster();
         crate::http::serve(listener.into(), self.service(), &self.inner().core).await;
         Ok(())
     }
@@ -274,6 +293,7 @@ impl Io {
         R: http_body::Body<Data = Bytes> + Send + 'static,
         R::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        self.start_cluster();
         crate::http::serve(listener.into(), Service::new(self.inner().clone(), service), &self.inner().core).await;
         Ok(())
     }
@@ -302,7 +322,11 @@ impl Io {
         let rooms = namespaces.iter().map(|namespace| namespace.rooms.room_count() as u64).sum();
         let core = &self.inner().core;
         let recoverable = core.recovery.as_ref().map_or(0, |recovery| recovery.away_count() as u64);
-        Stats { rooms, recoverable, ..core.counters.snapshot() }
+        let stats = Stats { rooms, recoverable, ..core.counters.snapshot() };
+        match &core.cluster {
+            Some(cluster) => cluster.add_to(stats),
+            None => stats,
+        }
     }
 
     /// Closes the server: handshakes are refused with 503, every client gets what waits for it and a goodbye, handlers finish.
@@ -310,12 +334,28 @@ impl Io {
     /// The goodbyes are spread, so that clients do not all come back at once: [`Config::drain`] for a thousand sessions
     /// or more, proportionally less for fewer. A polling client has as long again to come for its goodbye; handlers that wait are
     /// waited for without limit. Clients get no `41`, with which stock clients would stay away: WebSockets close
-    /// with 1001, polls with a close packet. What is kept for clients that may come back is dropped at once. Beside axum call it within `with_graceful_shutdown`, which does not wait for upgraded connections.
+    /// with 1001, polls with a close packet. At last it leaves its cluster. What is kept for clients that may come back is dropped at once. Beside axum call it within `with_graceful_shutdown`, which does not wait for upgraded connections.
     ///
     /// # Cancel safety
     /// Dropped, the sessions not told yet stay open; call it again.
     pub async fn close(&self) {
         self.inner().core.close().await;
+        if let Some(cluster) = &self.inner().core.cluster {
+            cluster.close(self.inner()).await;
+        }
+    }
+
+    /// The name under which other servers of the cluster know this one; `None` without a [bus](crate::Config::bus).
+    pub fn server_uid(&self) -> Option<&Uid> {
+        self.inner().core.cluster.as_ref().map(|cluster| cluster.uid())
+    }
+
+    /// Sets what is told when the bus fails: it is out of reach, or messages of other servers were lost. Clients of this server are
+    /// not disturbed by that. It is traced too, and counted in [`Stats::bus_errors`].
+    pub fn on_bus_error(&self, hook: impl Fn(&BusError) + Send + Sync + 'static) {
+        if let Some(cluster) = &self.inner().core.cluster {
+            cluster.set_hook(Arc::new(hook));
+        }
     }
 
     /// The options it was made with.
@@ -358,6 +398,9 @@ impl Host for IoInner {
     }
 
     fn start(self: Arc<Self>, shared: Arc<Shared>, link: Link) {
+        if let Some(cluster) = &self.core.cluster {
+            cluster.start(&self);
+        }
         let version = shared.dialect.version;
         Session::spawn(shared, link, Connection::new(self, version));
     }

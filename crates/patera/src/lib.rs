@@ -32,6 +32,7 @@
 //! | `connection`, `native`, [`engine`] | what a session carries: Socket.IO, a plain WebSocket, a user's own protocol |
 //! | `session`, `transport` | the task that owns a session, and how its packets travel |
 //! | `outbox`, `prepared`, `deflated`, `rooms`, `registry` | what crosses threads: packets and who gets them |
+//! | `cluster` | other servers: what is said to them, what they ask |
 //! | `http` | requests, compression, CORS, cookie, tower, listening |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -40,6 +41,7 @@ mod acks;
 mod answers;
 mod broadcast;
 mod choosing;
+mod cluster;
 mod config;
 mod connection;
 mod connection_error;
@@ -80,6 +82,7 @@ mod tls;
 mod trace;
 mod transport;
 
+pub use patera_cluster::{Bus, BusError, ClusterConfig, Faults, MemoryBus, Uid};
 pub use patera_protocol::engineio::{Transport, Version};
 pub use patera_protocol::handler::{CallError, FromAnswer, FromEvent, IntoReply, Reply, Rest};
 pub use patera_protocol::socketio::{ArgumentError, ConnectionConfig, EncodeError, Map, Value};
@@ -87,6 +90,7 @@ pub use patera_websocket::DeflateConfig;
 
 pub use crate::answers::{Answers, PartialAnswers};
 pub use crate::broadcast::Broadcast;
+pub use crate::cluster::{ServerSide, ServerSideCall};
 pub use crate::config::{Config, ConnectionStateRecovery, OutboxPolicy};
 pub use crate::details::DisconnectDetails;
 pub use crate::emitter::{Acknowledgement, Emitter};

@@ -17,7 +17,7 @@ use crate::socket::Socket;
 pub struct ListenerId(u64);
 
 impl ListenerId {
-    fn next() -> Self {
+    pub(crate) fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         ListenerId(NEXT.fetch_add(1, Ordering::Relaxed))
     }

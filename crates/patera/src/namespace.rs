@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::answers::Answers;
 use crate::broadcast::Broadcast;
+use crate::cluster::{Membership, Parting, ServerSideListeners};
 use crate::core::Core;
 use crate::error::EmitError;
 use crate::handler::{Failure, Handler, IntoDecision, Middleware, middleware};
@@ -34,6 +35,8 @@ pub(crate) struct NamespaceInner {
     hooks: ArcSwap<Hooks>,
     /// Whether anyone hears of outgoing events; once true it stays.
     outgoing: AtomicBool,
+    /// Of a server with a bus.
+    membership: Option<Box<Membership>>,
 }
 
 /// Read per connection and per event, by all threads, without a lock; added to by replacing it, which is rare.
@@ -47,13 +50,19 @@ pub(crate) struct Hooks {
     pub(crate) is_special: bool,
     /// Whether an event may have to wait for the one before.
     pub(crate) is_ordered: bool,
+    /// Of events from other servers.
+    pub(crate) server_side: ServerSideListeners,
     error: Option<ErrorHook>,
 }
 
 impl NamespaceInner {
     pub(crate) fn new(name: &str, core: Arc<Core>, kind: Kind) -> Self {
+        let name: Arc<str> = name.into();
+        // In a parent are no clients, here or elsewhere.
+        let cluster = core.cluster.as_ref().filter(|_| !matches!(kind, Kind::Parent(_)));
         NamespaceInner {
-            name: name.into(),
+            membership: cluster.map(|cluster| Box::new(Membership::new(cluster, &name))),
+            name,
             core,
             kind,
             rooms: Rooms::default(),
@@ -66,6 +75,16 @@ impl NamespaceInner {
     /// The server's recoverable sockets, where there are such.
     pub(crate) fn recovery(&self) -> Option<&Arc<Recovery>> {
         self.core.recovery.as_ref()
+    }
+
+    /// Its part of the cluster, if the server is in one.
+    pub(crate) fn membership(&self) -> Option<&Membership> {
+        self.membership.as_deref()
+    }
+
+    /// Nobody hears of it from other servers any more. What is returned is to be told without a lock.
+    pub(crate) fn leave_cluster(&self) -> Option<Parting> {
+        Some(self.membership()?.leave(&self.name))
     }
 
     /// With all that is registered on `parent` now.

@@ -11,6 +11,7 @@ use parking_lot::RwLock;
 use patera_protocol::socketio::Value;
 use tokio::sync::OnceCell;
 
+use crate::cluster::Parting;
 use crate::config::Config;
 use crate::core::Core;
 use crate::io::IoInner;
@@ -155,7 +156,10 @@ impl Namespaces {
         }
         index.by_name.remove(&namespace.name);
         index.children -= 1;
+        // Under the lock, so that a new one of this name enters the cluster behind it.
+        let parting = namespace.leave_cluster();
         drop(index);
+        parting.into_iter().for_each(Parting::tell);
         if let Some(Kind::Parent(children)) = child.parent.upgrade().as_deref().map(|parent| &parent.kind) {
             children.write().retain(|known| !Arc::ptr_eq(known, namespace));
         }

@@ -6,6 +6,7 @@ use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use bytes::{Buf as _, Bytes};
+use patera_cluster::Encoded;
 use patera_protocol::engineio::{Message, Packet, Version, payload};
 use patera_protocol::socketio::{EncodeError, encode};
 use patera_websocket::{DeflateConfig, Opcode, SERVER_HEADER_BYTES_MAX, server_frame, server_header};
@@ -185,6 +186,12 @@ impl Prepared {
     /// The Socket.IO packet's text.
     pub(crate) fn packet_text(&self) -> &[u8] {
         self.buffer.get(usize::from(self.text_at) + 1..).unwrap_or_default()
+    }
+
+    /// The event in it, for other servers.
+    pub(crate) fn to_encoded(&self) -> Encoded {
+        let text = std::str::from_utf8(self.packet_text()).expect("packets are written as text");
+        Encoded::of_packet(text, &self.attachments)
     }
 
     pub(crate) fn attachments(&self) -> &[Bytes] {

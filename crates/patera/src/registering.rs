@@ -174,7 +174,7 @@ impl Namespace {
 
     /// Removes what was registered under this id, whatever it listens to; false if it was not there. Calls under way go on.
     pub fn off(&self, id: ListenerId) -> bool {
-        self.unlisten(|listeners| listeners.off(id))
+        self.unlisten(|listeners| listeners.off(id)) || self.off_server_side(id)
     }
 
     /// Removes all handlers of one event; false if there were none.

@@ -1,14 +1,16 @@
-//! Sockets wherever they are: described, and told what to do, by id. Here all are on this server; the shape is that of a cluster.
+//! Sockets wherever they are, on this server or on another one: described, and told what to do, by id.
 
 use std::fmt;
 use std::sync::Arc;
 
+use patera_cluster::Description;
 use patera_protocol::handler::FromAnswer;
-use patera_protocol::socketio::Value;
+use patera_protocol::socketio::{Map, Value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::broadcast::Broadcast;
+use crate::cluster::description;
 use crate::error::{AckError, EmitError};
 use crate::handshake::Handshake;
 use crate::namespace::{Namespace, NamespaceInner};
@@ -24,12 +26,18 @@ pub enum ClusterError {
         /// Servers without an answer.
         missing: usize,
     },
+    /// As many requests to other servers are open as [`ClusterConfig::requests_max`](crate::ClusterConfig::requests_max) allows.
+    TooMany,
+    /// The server is closed.
+    Closed,
 }
 
 impl fmt::Display for ClusterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ClusterError::Timeout { missing } => write!(f, "{missing} servers did not answer in time"),
+            ClusterError::TooMany => f.write_str("too many requests to other servers are open"),
+            ClusterError::Closed => f.write_str("the server is closed"),
         }
     }
 }
@@ -50,6 +58,20 @@ pub struct RemoteSocket {
 }
 
 impl RemoteSocket {
+    /// One of another server.
+    pub(crate) fn from_afar(namespace: &Arc<NamespaceInner>, description: Description) -> Self {
+        let Description { id, handshake, rooms, data } = description;
+        let is_empty = data.is_null() || data.as_object().is_some_and(Map::is_empty);
+        RemoteSocket {
+            namespace: namespace.clone(),
+            handshake: description::read_handshake(&handshake),
+            auth: handshake["auth"].clone(),
+            rooms: rooms.into_iter().filter(|room| *room != id).collect(),
+            data: (!is_empty).then(|| serde_json::to_string(&data).ok().map(Into::into)).flatten(),
+            id: (*id).into(),
+        }
+    }
+
     fn of(socket: &Arc<SocketInner>) -> Self {
         let data = socket.any_data().and_then(|data| data.to_json());
         let socket = Socket(socket.clone());
@@ -161,18 +183,23 @@ impl fmt::Debug for RemoteSocket {
     }
 }
 
-/// What can be asked of all sockets of the target at once. Each is a future, since in a cluster other servers answer.
+/// What can be asked of all sockets of the target at once, on all servers.
+///
+/// What sockets are to do is done here by the first poll, and other servers are told: nobody says when they have done it, but it
+/// is in order with what is emitted.
 impl Broadcast {
-    /// The sockets of the target that are connected now.
+    /// The sockets of the target that are connected now, those of other servers included.
     ///
     /// # Errors
-    /// See [`ClusterError`].
+    /// See [`ClusterError`]; [`local`](Self::local) never fails.
     ///
     /// # Cancel safety
     /// Nothing changes.
     pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, ClusterError> {
         let connected = self.matching().into_iter().filter(|socket| socket.is_connected());
-        Ok(connected.map(|socket| RemoteSocket::of(&socket)).collect())
+        let mut sockets: Vec<_> = connected.map(|socket| RemoteSocket::of(&socket)).collect();
+        self.fetch_from_others(&mut sockets).await?;
+        Ok(sockets)
     }
 
     /// Makes all sockets of the target join rooms. What one cannot join is traced, as by [`Socket::join`].
@@ -191,6 +218,7 @@ impl Broadcast {
     pub async fn sockets_join(&self, rooms: impl IntoRooms) -> Result<(), ClusterError> {
         let rooms = names(rooms);
         self.each(|socket| socket.join(&rooms));
+        self.tell_others(|membership, target| membership.sockets_join(target, rooms.clone()));
         Ok(())
     }
 
@@ -204,6 +232,7 @@ impl Broadcast {
     pub async fn sockets_leave(&self, rooms: impl IntoRooms) -> Result<(), ClusterError> {
         let rooms = names(rooms);
         self.each(|socket| socket.leave(&rooms));
+        self.tell_others(|membership, target| membership.sockets_leave(target, rooms.clone()));
         Ok(())
     }
 
@@ -216,6 +245,7 @@ impl Broadcast {
     /// On this server the first poll does it.
     pub async fn disconnect_sockets(&self) -> Result<(), ClusterError> {
         self.each(Socket::disconnect);
+        self.tell_others(|membership, target| membership.disconnect_sockets(target, false));
         Ok(())
     }
 
@@ -228,10 +258,11 @@ impl Broadcast {
     /// On this server the first poll does it.
     pub async fn close_sockets(&self) -> Result<(), ClusterError> {
         self.each(Socket::close);
+        self.tell_others(|membership, target| membership.disconnect_sockets(target, true));
         Ok(())
     }
 
-    fn each(&self, call: impl Fn(&Socket)) {
+    pub(crate) fn each(&self, call: impl Fn(&Socket)) {
         self.matching().into_iter().map(Socket).for_each(|socket| call(&socket));
     }
 }
@@ -285,7 +316,7 @@ impl Namespace {
     }
 }
 
-fn names(rooms: impl IntoRooms) -> Vec<Box<str>> {
+fn names(rooms: impl IntoRooms) -> Vec<Arc<str>> {
     let mut names = Vec::new();
     rooms.each_room(&mut |room| names.push(room.into()));
     names

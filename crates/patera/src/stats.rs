@@ -37,6 +37,14 @@ pub struct Stats {
     pub dropped_invalid: u64,
     /// Requests refused: at the handshake, or of a session that is no more.
     pub refused: u64,
+    /// Messages of other servers received in total.
+    pub bus_in: u64,
+    /// Messages to other servers published in total.
+    pub bus_out: u64,
+    /// Messages to other servers that were lost here: the queue was full, or the bus failed.
+    pub bus_dropped: u64,
+    /// Failures of the bus in total.
+    pub bus_errors: u64,
 }
 
 /// The living counters behind [`Stats`].
@@ -110,6 +118,10 @@ impl Counters {
             dropped_disconnected: self.dropped_disconnected.load(Relaxed),
             dropped_invalid: self.dropped_invalid.load(Relaxed),
             refused: self.refused.load(Relaxed),
+            bus_in: 0,
+            bus_out: 0,
+            bus_dropped: 0,
+            bus_errors: 0,
         }
     }
 }

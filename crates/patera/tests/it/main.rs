@@ -8,6 +8,7 @@ mod broadcast_acks;
 #[cfg(feature = "serve-client")]
 mod client;
 mod closing;
+mod cluster;
 mod compression;
 mod connecting;
 mod connection_errors;

@@ -112,3 +112,30 @@ pub use crate::stats::Stats;
 #[cfg(feature = "tls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
 pub use crate::tls::{Tls, TlsError};
+
+/// The blocks of the guide are compiled with the tests.
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../../../docs/guide/first-server.md")]
+    mod first_server {}
+    #[doc = include_str!("../../../docs/guide/axum.md")]
+    mod axum {}
+    #[doc = include_str!("../../../docs/guide/events.md")]
+    mod events {}
+    #[doc = include_str!("../../../docs/guide/rooms.md")]
+    mod rooms {}
+    #[doc = include_str!("../../../docs/guide/namespaces.md")]
+    mod namespaces {}
+    #[doc = include_str!("../../../docs/guide/auth.md")]
+    mod auth {}
+    #[doc = include_str!("../../../docs/guide/binary.md")]
+    mod binary {}
+    #[doc = include_str!("../../../docs/guide/limits.md")]
+    mod limits {}
+    #[doc = include_str!("../../../docs/guide/deploying.md")]
+    mod deploying {}
+    #[doc = include_str!("../../../docs/guide/coming-from-socketio.md")]
+    mod coming_from_socketio {}
+    #[doc = include_str!("../../../docs/guide/coming-from-socketioxide.md")]
+    mod coming_from_socketioxide {}
+}

@@ -121,6 +121,13 @@ function main(socket) {
     socket.emit("fired all", count);
   });
   socket.on("fail", () => {});
+  socket.on("volatile me", (...args) => socket.volatile.emit("volatile", ...args));
+  socket.on("recovered", (ack) => ack(socket.recovered));
+  socket.on("remember", (value, ack) => {
+    socket.data.value = value;
+    ack();
+  });
+  socket.on("remembered", (ack) => ack(socket.data.value));
 
   let numbered = 0;
   let wrong = null;
@@ -143,7 +150,9 @@ io.on("connection", (socket) => {
   socket.emit("welcome", { id: socket.id }, "two", 3);
 });
 
+let asked = 0;
 io.of("/admin").use((socket, next) => {
+  asked += 1;
   if (socket.handshake.auth?.token === "let me in") return next();
   const error = new Error("not authorised");
   error.data = { code: 4001, hint: "é✓" };
@@ -151,6 +160,7 @@ io.of("/admin").use((socket, next) => {
 });
 io.of("/admin").on("connection", (socket) => {
   common(io.of("/admin"), socket);
+  socket.on("asked", (ack) => ack(asked));
   socket.emit("hello", "admin");
 });
 for (const name of ["/chat", "/custom-ü"]) {

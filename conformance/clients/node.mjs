@@ -40,6 +40,7 @@ export const node3 = {
 
 export const node4 = {
   ...node3,
+  can: new Set([...everything, "recovery"]),
   name: "socket.io-client 4.8.4",
   start: async () => ({ run: agentOf(new Agent(io4)), stop: async () => {} }),
 };

@@ -15,6 +15,7 @@ import { flood } from "./flood.mjs";
 import { many } from "./many.mjs";
 import { namespaces } from "./namespaces.mjs";
 import { native } from "./native.mjs";
+import { recovering } from "./recovering.mjs";
 import { reconnecting } from "./reconnecting.mjs";
 import { rooms } from "./rooms.mjs";
 import { text } from "./text.mjs";
@@ -32,4 +33,5 @@ export const scenarios = [
   ...ending,
   ...native,
   ...reconnecting,
+  ...recovering,
 ];

@@ -46,10 +46,15 @@ pub(crate) fn serve(io: &Io) {
     common(&admin);
     admin.native("/admin/ws");
     admin.middleware(let_in);
+    admin.on("asked", async || Reply(ASKED.load(Relaxed)));
     admin.on_connection(async |socket: Socket| socket.emit("hello", "admin"));
 }
 
+/// How often the middleware of `/admin` was asked.
+static ASKED: AtomicU64 = AtomicU64::new(0);
+
 async fn let_in(auth: Value) -> Result {
+    ASKED.fetch_add(1, Relaxed);
     if auth["token"].as_str() == Some("let me in") {
         return Ok(());
     }
@@ -163,6 +168,13 @@ fn main(io: &Io) {
         }
         socket.emit("fired all", count);
     });
+    io.on("volatile me", async |socket: Socket, Rest(args): Rest| socket.volatile().emit("volatile", Several(args)));
+    io.on("recovered", async |socket: Socket| Reply(socket.recovered()));
+    io.on("remember", async |socket: Socket, value: Value| {
+        socket.data_set(value);
+        Reply(())
+    });
+    io.on("remembered", async |socket: Socket| Reply(socket.data::<Value>().map(|value| Value::clone(&value))));
     io.on("flood me", async |socket: Socket, count: u64, batch: u64| {
         for n in 0..count.min(COUNT_MAX) {
             socket.emit("flood", n);

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use patera::{Config, Cookie, Cors, CorsOrigin, DeflateConfig, Error, HttpCompression, Result, SameSite, Transport};
+use patera::{
+    Config, ConnectionStateRecovery, Cookie, Cors, CorsOrigin, DeflateConfig, Error, HttpCompression, Result, SameSite,
+    Transport,
+};
 use serde::Deserialize;
 
 /// What `OPTIONS` may say; what it leaves out keeps its default.
@@ -24,6 +27,14 @@ pub(crate) struct Options {
     cookie: Option<CookieOptions>,
     origins: Option<Vec<String>>,
     extra_headers: bool,
+    connection_state_recovery: Option<RecoveryOptions>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecoveryOptions {
+    max_disconnection_duration: Option<u64>,
+    skip_middlewares: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -75,6 +86,7 @@ impl Options {
         config.cors = self.cors.map(CorsOptions::cors);
         config.cookie = self.cookie.map(CookieOptions::cookie).transpose()?;
         config.origins = self.origins;
+        config.connection_state_recovery = self.connection_state_recovery.map(RecoveryOptions::recovery);
         set(&mut config.per_message_deflate, switch("PER_MESSAGE_DEFLATE", DeflateConfig::default())?);
         set(&mut config.http_compression, switch("HTTP_COMPRESSION", HttpCompression::default())?);
         config.allow_request(|request| async move {
@@ -90,6 +102,15 @@ impl Options {
             config.headers(move |headers, _| drop(headers.insert("x-every", also.clone())));
         }
         Ok(config)
+    }
+}
+
+impl RecoveryOptions {
+    fn recovery(self) -> ConnectionStateRecovery {
+        let mut recovery = ConnectionStateRecovery::default();
+        set(&mut recovery.max_disconnection_duration, self.max_disconnection_duration.map(Duration::from_millis));
+        set(&mut recovery.skip_middlewares, self.skip_middlewares);
+        recovery
     }
 }
 

@@ -132,6 +132,8 @@ mod guide {
     mod binary {}
     #[doc = include_str!("../../../docs/guide/limits.md")]
     mod limits {}
+    #[doc = include_str!("../../../docs/guide/recovery.md")]
+    mod recovery {}
     #[doc = include_str!("../../../docs/guide/deploying.md")]
     mod deploying {}
     #[doc = include_str!("../../../docs/guide/coming-from-socketio.md")]

@@ -60,8 +60,14 @@ pub(crate) struct Turn {
 /// A polling GET.
 pub(crate) struct Poll {
     pub(crate) format: Format,
+    /// Tells it from all others of its session, where that matters.
+    pub(crate) stamp: Option<Stamp>,
     pub(crate) answer: oneshot::Sender<PollAnswer>,
 }
+
+/// A hash of what a client put into the URL of a request to make it unique: `t=…`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp(pub(crate) u64);
 
 /// The answer to a polling GET.
 pub(crate) enum PollAnswer {

@@ -1,5 +1,6 @@
 //! HTTP long-polling: the handshake, a GET that waits, a POST that brings packets. And JSONP, which old browsers do it by.
 
+use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -17,7 +18,7 @@ use super::refusal::Refusal;
 use super::respond::{Host, admit};
 use crate::core::{Core, EngineDialect, LinkState, Shared};
 use crate::error::DisconnectReason;
-use crate::outbox::{Command, Poll, PollAnswer};
+use crate::outbox::{Command, Poll, PollAnswer, Stamp};
 use crate::session::Link;
 use crate::transport::{PollingLink, Post, PostAnswer};
 
@@ -51,6 +52,7 @@ pub(super) async fn open(host: Arc<dyn Host>, parts: Parts, query: &Query<'_>) -
 pub(super) struct Exchange {
     session: Arc<Shared>,
     format: Format,
+    stamp: Option<Stamp>,
     asked: Asked,
 }
 
@@ -69,7 +71,10 @@ impl Exchange {
         }
         let format = format(&session.core, query, session.dialect)?;
         let asked = Asked::new(&session.core, &parts.headers);
-        Ok(Exchange { session, format, asked })
+        // Elsewhere nobody is promised every event.
+        let is_promised = session.dialect.recovers && session.core.recovery.is_some();
+        let stamp = if is_promised { stamp(parts) } else { None };
+        Ok(Exchange { session, format, stamp, asked })
     }
 
     /// Waits, without the request: while its headers live, the HTTP server cannot use its read buffer again.
@@ -89,9 +94,9 @@ impl Exchange {
     }
 
     async fn poll(&self) -> Result<Response<Bytes>, Refusal> {
-        let Exchange { session, format, asked } = self;
+        let Exchange { session, format, stamp, asked } = self;
         let (sender, receiver) = oneshot::channel();
-        session.outbox.command(Command::Poll(Poll { format: *format, answer: sender }));
+        session.outbox.command(Command::Poll(Poll { format: *format, stamp: *stamp, answer: sender }));
         match receiver.await {
             Ok(PollAnswer::Payload { body, content_type, compress }) => {
                 let response = asked.answer(body.into(), HeaderValue::from_static(content_type));
@@ -109,7 +114,7 @@ impl Exchange {
         B: http_body::Body + Send + 'static,
         B::Data: Send,
     {
-        let Exchange { session, format, asked } = self;
+        let Exchange { session, format, asked, .. } = self;
         let end = |refusal| {
             session.outbox.command(Command::Close { reason: DisconnectReason::TransportError, flush: false });
             refusal
@@ -143,6 +148,14 @@ impl Exchange {
             Err(_) => Err(RequestError::UnknownSid.into()),
         }
     }
+}
+
+/// Stock clients make the URL of each request unique by `t`, so that no cache answers it.
+fn stamp(parts: &Parts) -> Option<Stamp> {
+    let stamp = parts.uri.query()?.split('&').find_map(|pair| pair.strip_prefix("t="))?;
+    let mut hasher = DefaultHasher::new();
+    hasher.write(stamp.as_bytes());
+    Some(Stamp(hasher.finish()))
 }
 
 /// How a request is answered. The handshake has said about base64 what the requests behind it do not repeat.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use patera_protocol::engineio::{Packet, payload, payload_v3};
 use tokio::sync::oneshot;
 
-use crate::outbox::{Poll, PollAnswer};
+use crate::outbox::{Poll, PollAnswer, Stamp};
 
 /// One POST on its way through the session.
 pub(crate) struct Post {
@@ -36,6 +36,8 @@ pub(crate) struct PollingLink {
     control: Vec<Packet<'static>>,
     /// The GET that waits is to be answered, with a noop if there is nothing else.
     release: bool,
+    /// Of the last GET.
+    stamp: Option<Stamp>,
 }
 
 struct Working {
@@ -48,9 +50,12 @@ impl PollingLink {
     /// A GET came. One that waited already is told to close, as the protocol has it.
     ///
     /// # Errors
-    /// Another GET is waiting: the session must end.
+    /// Another GET is waiting, or this one was here before: the session must end. A browser sends a request again by itself
+    /// where its connection broke, and so has lost the answer to the first.
     pub(crate) fn handle_get(&mut self, get: Poll) -> Result<(), ()> {
-        if self.get.is_some() {
+        let is_repeated = get.stamp.is_some() && get.stamp == self.stamp;
+        self.stamp = get.stamp;
+        if self.get.is_some() || is_repeated {
             // The receiver may be gone, which is the same to us.
             let _ = get.answer.send(PollAnswer::Overlap);
             return Err(());

@@ -130,7 +130,12 @@ impl Polling {
 
     /// Status and body.
     pub(crate) async fn get(&self) -> (u16, String) {
-        let request = Request::get(&self.target).body(Full::new(Bytes::new())).unwrap();
+        self.get_with("").await
+    }
+
+    /// With more behind its query.
+    pub(crate) async fn get_with(&self, more: &str) -> (u16, String) {
+        let request = Request::get(format!("{}{more}", self.target)).body(Full::new(Bytes::new())).unwrap();
         self.call(request).await
     }
 

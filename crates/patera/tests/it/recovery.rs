@@ -807,6 +807,26 @@ async fn polling_clients_come_back_too() {
     assert_eq!(missed, [r#"42["two",2"#, r#"42["three",3"#]);
 }
 
+/// A browser does so by itself, and nobody learns that the first answer was lost.
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_is_sent_again_has_lost_its_answer() {
+    for (again, is_lost) in [("&t=a", true), ("&t=b", false), ("", false)] {
+        let io = recovering();
+        let polling = Polling::connect(&io).await;
+        io.emit("one", 1);
+        let stamp = if again.is_empty() { "" } else { "&t=a" };
+        assert_eq!(polling.get_with(stamp).await.0, 200);
+        io.emit("two", 2);
+        let (status, body) = polling.get_with(again).await;
+        assert_eq!(status, if is_lost { 400 } else { 200 }, "{again}: {body}");
+        if is_lost {
+            eventually(|| io.stats().sockets == 0).await;
+            let back = Polling::connect_with(&io, &format!(r#"40{{"pid":"{}"}}"#, polling.pid)).await;
+            assert_eq!((back.sid, back.first.len()), (polling.sid, 2));
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_client_that_cannot_keep_up_comes_back_for_the_rest() {
     let io = configured(|_| {}, |config| config.outbox_bytes_max = 4000);

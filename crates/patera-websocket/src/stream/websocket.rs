@@ -129,12 +129,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
     /// # Errors
     /// `Closed` behind a close frame of either side.
     pub fn start_send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        if !matches!(self.phase, Phase::Open) || self.connection.close_sent() {
-            return Err(Error::Closed);
-        }
+        self.check_open()?;
         let message = message.into();
         self.append(message.opcode(), message.payload());
         Ok(())
+    }
+
+    /// As [`start_send`](Self::start_send), and never compressed: for what holds a secret beside what a stranger has chosen, whose
+    /// length would tell of it.
+    ///
+    /// # Errors
+    /// As `start_send`.
+    pub fn start_send_uncompressed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        self.check_open()?;
+        let message = message.into();
+        self.append_uncompressed(message.opcode(), message.payload());
+        Ok(())
+    }
+
+    fn check_open(&self) -> Result<(), Error> {
+        let is_open = matches!(self.phase, Phase::Open) && !self.connection.close_sent();
+        if is_open { Ok(()) } else { Err(Error::Closed) }
     }
 
     /// How many encoded bytes are not handed to the stream below yet.
@@ -338,15 +353,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
     }
 
     fn append(&mut self, opcode: Opcode, payload: &[u8]) {
-        let role = self.connection.role();
-        let mask = if role == Role::Client { rand::random() } else { [0; 4] };
         #[cfg(feature = "deflate")]
-        if let Some(agreed) = self.connection.deflate()
-            && encode_deflated(role, opcode, payload, mask, agreed.window_bits(role), &self.deflate, &mut self.output)
-        {
-            return;
+        if let Some(agreed) = self.connection.deflate() {
+            let (role, mask) = (self.connection.role(), self.mask());
+            let bits = agreed.window_bits(role);
+            if encode_deflated(role, opcode, payload, mask, bits, &self.deflate, &mut self.output) {
+                return;
+            }
         }
-        encode(role, opcode, true, payload, mask, &mut self.output);
+        self.append_uncompressed(opcode, payload);
+    }
+
+    fn append_uncompressed(&mut self, opcode: Opcode, payload: &[u8]) {
+        encode(self.connection.role(), opcode, true, payload, self.mask(), &mut self.output);
+    }
+
+    /// A server's frames have none.
+    fn mask(&self) -> [u8; 4] {
+        if self.connection.role() == Role::Client { rand::random() } else { [0; 4] }
     }
 }
 

@@ -13,6 +13,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::engine::Compression;
 use crate::error::{AckError, EmitError};
 use crate::shared::{AckRequest, Command, Item};
 use crate::socket::Socket;
@@ -24,13 +25,14 @@ use crate::trace::trace;
 pub struct Emitter {
     socket: Socket,
     volatile: bool,
+    compression: Compression,
     timeout: Option<Duration>,
 }
 
 impl Emitter {
     pub(crate) fn new(socket: Socket) -> Self {
         let timeout = socket.0.shared.config.ack_timeout;
-        Emitter { socket, volatile: false, timeout }
+        Emitter { socket, volatile: false, compression: Compression::Allowed, timeout }
     }
 
     /// Waits so long for acknowledgements, from the call on.
@@ -42,6 +44,12 @@ impl Emitter {
     /// Drops the event if it cannot go out at once: there is no connection, or what was emitted before is still waiting.
     pub fn volatile(mut self) -> Self {
         self.volatile = true;
+        self
+    }
+
+    /// Whether the event may be compressed, where there is compression. Default true.
+    pub fn compress(mut self, compress: bool) -> Self {
+        self.compression = if compress { Compression::Allowed } else { Compression::Never };
         self
     }
 
@@ -81,12 +89,13 @@ impl Emitter {
         let Socket(inner) = &self.socket;
         let id = with_ack.then(|| self.socket.next_ack_id());
         let codec = self.socket.codec();
-        let (packet, outgoing) = if inner.listeners.has_outgoing() {
+        let (mut packet, outgoing) = if inner.listeners.has_outgoing() {
             let (packet, args) = codec.event_with_args(&inner.namespace, id, event, args)?;
             (packet, Some(Box::new((event.to_owned(), args))))
         } else {
             (codec.event(&inner.namespace, id, event, args)?, None)
         };
+        packet.compression = self.compression;
         let permit = inner.shared.quota.take(packet.len()).ok_or(EmitError::Full)?;
         let (sender, receiver) = oneshot::channel();
         let ack = id.map(|id| {

@@ -37,7 +37,7 @@ pub(crate) fn encode(text: &[u8], attachments: &[Bytes]) -> serde_json::Result<P
         Ok(())
     })();
     written.expect("a vector takes every write");
-    Ok(Packet(vec![Payload::Binary(out.into())]))
+    Ok(Packet { payloads: vec![Payload::Binary(out.into())], ..Packet::default() })
 }
 
 struct Header<'a> {
@@ -318,7 +318,7 @@ mod tests {
     /// Both ways; the bytes are those that the reference was seen to write.
     fn check(text: &str, attachments: &[&[u8]], expected: &str) {
         let attachments: Vec<Bytes> = attachments.iter().map(|data| Bytes::copy_from_slice(data)).collect();
-        let Packet(payloads) = encode(text.as_bytes(), &attachments).unwrap();
+        let Packet { payloads, .. } = encode(text.as_bytes(), &attachments).unwrap();
         let [Payload::Binary(data)] = &payloads[..] else { panic!("{payloads:?}") };
         assert_eq!(hex(data), expected, "{text}");
         let decoded = decode(data, &ConnectionConfig::default());
@@ -342,7 +342,7 @@ mod tests {
     fn numbers_and_texts_come_back() {
         let long =
             format!(r#"2["n",-1,-33,-40000,70000,5000000000,0.5,null,"é","{}",[[]],{{"k":{{}}}}]"#, "x".repeat(300));
-        let Packet(payloads) = encode(long.as_bytes(), &[]).unwrap();
+        let Packet { payloads, .. } = encode(long.as_bytes(), &[]).unwrap();
         let [Payload::Binary(data)] = &payloads[..] else { panic!("{payloads:?}") };
         assert_eq!(decode(data, &ConnectionConfig::default()), Some((long, Vec::new())));
     }
@@ -400,7 +400,7 @@ mod tests {
         #[test]
         fn no_change_is_too_bad(at in 0_usize..60, byte in any::<u8>()) {
             let text = r#"51-/admin,13["x",{"_placeholder":true,"num":0},-7,1.5,{"k":[null,"é"]}]"#;
-            let Packet(payloads) = encode(text.as_bytes(), &[Bytes::from_static(b"abc")]).unwrap();
+            let Packet { payloads, .. } = encode(text.as_bytes(), &[Bytes::from_static(b"abc")]).unwrap();
             let [Payload::Binary(data)] = &payloads[..] else { panic!("{payloads:?}") };
             let mut data = data.to_vec();
             let at = at % data.len();

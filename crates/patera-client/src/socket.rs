@@ -348,6 +348,12 @@ impl Socket {
         self.emitter().volatile()
     }
 
+    /// Whether what is emitted with it may be compressed, where there is compression. Not for events that hold both a secret and
+    /// what a stranger has chosen: their compressed length tells of the secret.
+    pub fn compress(&self, compress: bool) -> Emitter {
+        self.emitter().compress(compress)
+    }
+
     fn emitter(&self) -> Emitter {
         Emitter::new(self.clone())
     }

@@ -21,7 +21,7 @@ impl Engine {
         let Some(sid) = self.sid.take() else { return };
         match (self.session.transport(), self.polling.take(), self.websocket.take()) {
             (Transport::Polling, Some(polling), _) => {
-                self.queue.push_back(Frame { payload: Payload::Text("1".to_owned()), permit: None });
+                self.queue.push_back(Frame::control(Payload::Text("1".to_owned())));
                 close_polling(polling, &sid, self.queue, self.max_payload).await;
             }
             (Transport::WebSocket, _, Some(websocket)) => close_websocket(websocket, self.queue).await,

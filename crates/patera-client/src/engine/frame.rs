@@ -10,9 +10,25 @@ use patera_protocol::engineio::payload::Encoder;
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) payload: Payload,
+    pub(crate) compression: Compression,
     /// Given back when the last frame of a packet is dropped, sent or not.
     #[allow(dead_code, reason = "it is there to be dropped")]
     pub(crate) permit: Option<Permit>,
+}
+
+/// Whether a message may be compressed, where that was agreed on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Compression {
+    #[default]
+    Allowed,
+    Never,
+}
+
+impl Frame {
+    /// A packet of Engine.IO's own.
+    pub(super) fn control(payload: Payload) -> Self {
+        Frame { payload, compression: Compression::Allowed, permit: None }
+    }
 }
 
 /// What is in it.
@@ -50,7 +66,10 @@ impl Payload {
 
 /// One Socket.IO packet: a text and the attachments behind it, or one binary message.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Packet(pub(crate) Vec<Payload>);
+pub(crate) struct Packet {
+    pub(crate) payloads: Vec<Payload>,
+    pub(crate) compression: Compression,
+}
 
 impl Packet {
     /// A packet as the protocol crate has written it behind the `4` of a message.
@@ -59,20 +78,21 @@ impl Packet {
         let mut payloads = Vec::with_capacity(1 + attachments.len());
         payloads.push(Payload::Text(text));
         payloads.extend(attachments.into_iter().map(Payload::Binary));
-        Packet(payloads)
+        Packet { payloads, compression: Compression::Allowed }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.iter().map(Payload::len).sum()
+        self.payloads.iter().map(Payload::len).sum()
     }
 
     pub(crate) fn into_frames(self, permit: Option<Permit>) -> impl Iterator<Item = Frame> {
-        let last = self.0.len().saturating_sub(1);
+        let (last, compression) = (self.payloads.len().saturating_sub(1), self.compression);
         let mut permit = permit;
-        self.0
-            .into_iter()
-            .enumerate()
-            .map(move |(index, payload)| Frame { payload, permit: if index == last { permit.take() } else { None } })
+        self.payloads.into_iter().enumerate().map(move |(index, payload)| Frame {
+            payload,
+            compression,
+            permit: if index == last { permit.take() } else { None },
+        })
     }
 }
 

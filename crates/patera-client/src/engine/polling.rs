@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     fn check(bytes_max: usize, texts: &[&str], expected: &[&str]) {
-        let frame = |text: &&str| Frame { payload: Payload::Text((*text).to_owned()), permit: None };
+        let frame = |text: &&str| Frame::control(Payload::Text((*text).to_owned()));
         let mut queue: VecDeque<Frame> = texts.iter().map(frame).collect();
         let mut bodies = Vec::new();
         while !queue.is_empty() {
@@ -140,11 +140,11 @@ mod tests {
     fn bytes_count_as_base64() {
         let mut queue: VecDeque<Frame> = VecDeque::new();
         for _ in 0..2 {
-            queue.push_back(Frame { payload: Payload::Binary(Bytes::from_static(&[0; 4])), permit: None });
+            queue.push_back(Frame::control(Payload::Binary(Bytes::from_static(&[0; 4]))));
         }
         assert_eq!(take_payload(&mut queue, 18), b"bAAAAAA==");
         assert_eq!(queue.len(), 1);
-        queue.push_back(Frame { payload: Payload::Binary(Bytes::from_static(&[0; 4])), permit: None });
+        queue.push_back(Frame::control(Payload::Binary(Bytes::from_static(&[0; 4]))));
         assert_eq!(take_payload(&mut queue, 19), b"bAAAAAA==\x1ebAAAAAA==");
     }
 }

@@ -195,9 +195,9 @@ impl Engine {
             self.send_on_probe(payload);
         } else if matches!(packet, EnginePacket::Upgrade) {
             // It goes before everything else on the new transport.
-            self.queue.push_front(Frame { payload, permit: None });
+            self.queue.push_front(Frame::control(payload));
         } else if !matches!(packet, EnginePacket::Close) && !self.waits_last(&payload) {
-            self.queue.push_back(Frame { payload, permit: None });
+            self.queue.push_back(Frame::control(payload));
         }
     }
 
@@ -210,7 +210,7 @@ impl Engine {
 
     fn send_on_probe(&mut self, payload: Payload) {
         if let Some(websocket) = &mut self.websocket
-            && websocket.start_send(payload).is_err()
+            && websocket.start_send(Frame::control(payload)).is_err()
         {
             self.session.handle_transport_closed(Transport::WebSocket, true);
         }

@@ -10,7 +10,7 @@ use patera_websocket::stream::{Error, Message, WebSocketStream};
 
 use super::Boxed;
 use super::endpoint::Endpoint;
-use super::frame::{Frame, Payload};
+use super::frame::{Compression, Frame, Payload};
 use crate::error::TransportError;
 use crate::net::{Stream, open_websocket};
 
@@ -46,14 +46,18 @@ impl WebSocket {
     }
 
     /// Encodes one frame.
-    pub(super) fn start_send(&mut self, payload: Payload) -> Result<(), TransportError> {
+    pub(super) fn start_send(&mut self, frame: Frame) -> Result<(), TransportError> {
         let WebSocket::Open { stream, base64 } = self else { return Ok(()) };
-        let message = match payload {
+        let message = match frame.payload {
             Payload::Text(text) => Message::Text(text),
             Payload::Binary(data) if *base64 => Message::Text(format!("b{}", STANDARD.encode(&data))),
             Payload::Binary(data) => Message::Binary(data),
         };
-        stream.start_send(message).map_err(TransportError::from)
+        let sent = match frame.compression {
+            Compression::Allowed => stream.start_send(message),
+            Compression::Never => stream.start_send_uncompressed(message),
+        };
+        sent.map_err(TransportError::from)
     }
 
     /// Writes what it can, from the queue too. Ready when all is handed to the socket below.
@@ -66,7 +70,7 @@ impl WebSocket {
             while self.unsent_bytes() < AHEAD_BYTES
                 && let Some(frame) = queue.pop_front()
             {
-                self.start_send(frame.payload)?;
+                self.start_send(frame)?;
             }
             let WebSocket::Open { stream, .. } = self else { return Poll::Pending };
             ready!(stream.poll_flush(cx)).map_err(TransportError::from)?;

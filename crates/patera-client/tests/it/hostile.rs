@@ -222,10 +222,7 @@ async fn frames_that_break_the_rules_end_it_with_transport_error() {
         [b"\x81\x81\0\0\0\0x", b"\x81\x7f\0\0\x01\0\0\0\0\0xyz", b"\x83\x01x", b"\x81\x02\xff\xff"];
     for frame in frames {
         let server = Scripted::start(move |mut peer: Peer| async move {
-            let key = peer.websocket_key().await;
-            let accept = patera_websocket::accept_key(key.as_bytes());
-            let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade";
-            peer.write(format!("{head}\r\nSec-WebSocket-Accept: {accept}\r\n\r\n")).await;
+            peer.agree("").await;
             peer.write(frame).await;
             peer.hold().await;
         })

@@ -242,6 +242,35 @@ impl Peer {
         let _ = self.stream.as_mut().unwrap().write_all(bytes.as_ref()).await;
     }
 
+    /// Agrees to a WebSocket with these further headers; frames are read and written by hand from there.
+    pub(crate) async fn agree(&mut self, headers: &str) {
+        let key = self.websocket_key().await;
+        let accept = patera_websocket::accept_key(key.as_bytes());
+        let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade";
+        self.write(format!("{head}\r\nSec-WebSocket-Accept: {accept}\r\n{headers}\r\n")).await;
+    }
+
+    /// Writes a frame by hand.
+    #[cfg(feature = "deflate")]
+    pub(crate) async fn write_text(&mut self, text: &str) {
+        self.write(patera_websocket::server_frame(patera_websocket::Opcode::Text, text.as_bytes())).await;
+    }
+
+    /// Reads a frame by hand: whether it is compressed, and the length of its payload. RFC 6455 §5.2.
+    #[cfg(feature = "deflate")]
+    pub(crate) async fn frame(&mut self) -> (bool, usize) {
+        let stream = self.stream.as_mut().unwrap();
+        let head = [stream.read_u8().await.unwrap(), stream.read_u8().await.unwrap()];
+        let len = match head[1] & 0x7f {
+            126 => stream.read_u16().await.unwrap().into(),
+            127 => stream.read_u64().await.unwrap() as usize,
+            len => len.into(),
+        };
+        let mut rest = vec![0; 4 + len];
+        stream.read_exact(&mut rest).await.unwrap();
+        (head[0] & 0x40 != 0, len)
+    }
+
     /// Agrees to a WebSocket and sends this text.
     pub(crate) async fn accept_websocket(&mut self, open: &str) {
         let stream = self.stream.take().unwrap();

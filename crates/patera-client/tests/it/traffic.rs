@@ -404,3 +404,31 @@ async fn stream_that_is_not_read_holds_so_many_bytes() {
     assert!(matches!(within(events.next()).await, Some(Event::Lagged(8))));
     assert!(matches!(within(events.next()).await, Some(Event::Received(_))));
 }
+
+#[cfg(feature = "deflate")]
+#[tokio::test]
+async fn events_are_compressed_unless_told_otherwise() {
+    let (sender, mut frames) = mpsc::unbounded_channel();
+    let server = Scripted::start(move |mut peer: Peer| {
+        let sender = sender.clone();
+        async move {
+            let parameters = "client_no_context_takeover; server_no_context_takeover";
+            peer.agree(&format!("Sec-WebSocket-Extensions: permessage-deflate; {parameters}\r\n")).await;
+            peer.write_text(crate::support::OPEN).await;
+            peer.frame().await;
+            peer.write_text(r#"40{"sid":"x"}"#).await;
+            for _ in 0..2 {
+                sender.send(peer.frame().await).unwrap();
+            }
+            peer.hold().await;
+        }
+    })
+    .await;
+    let client = within(server.client(WEBSOCKET).connect()).await.unwrap();
+    let text = "again ".repeat(10_000);
+    client.emit("x", &text);
+    client.compress(false).emit("x", &text);
+    let (compressed, plain) = (within(frames.recv()).await.unwrap(), within(frames.recv()).await.unwrap());
+    assert!(compressed.0 && compressed.1 < 1_000, "{compressed:?}");
+    assert_eq!(plain, (false, r#"42["x",""]"#.len() + text.len()));
+}

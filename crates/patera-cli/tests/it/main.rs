@@ -6,4 +6,5 @@ mod bench;
 mod emit;
 mod lines;
 mod script;
+mod serve_tls;
 mod support;

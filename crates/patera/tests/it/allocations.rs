@@ -88,6 +88,24 @@ fn an_idle_connection_owns_seven_allocations() {
 }
 
 #[test]
+fn a_connection_that_can_be_recovered_costs_so_much_more() {
+    let runtime = runtime();
+    let bytes_of_one = |recovery: Option<patera::ConnectionStateRecovery>| {
+        let mut config = patera::Config::default();
+        config.connection_state_recovery = recovery;
+        let io = Io::with_config(config);
+        let mut clients = Vec::with_capacity(10);
+        for _ in 0..9 {
+            clients.push(runtime.block_on(connect(&io, &frame("40"))));
+        }
+        measure(|| clients.push(runtime.block_on(connect(&io, &frame("40"))))).bytes_current
+    };
+    let more = bytes_of_one(Some(patera::ConnectionStateRecovery::default())) - bytes_of_one(None);
+    // Its record, and the box by which the socket knows it.
+    assert!((200..=400).contains(&more), "{more}");
+}
+
+#[test]
 fn a_broadcast_allocates_nothing_for_its_receivers() {
     let runtime = runtime();
     let io = Io::new();

@@ -7,6 +7,7 @@ import { after, afterEach, before, describe, test } from "node:test";
 import SocketIo2 from "socket.io-2";
 import { Inbox } from "../clients/agent.mjs";
 import { chromiumPage } from "../clients/chromium.mjs";
+import { asBytes } from "../harness/values.mjs";
 import { io } from "../../packages/client-web/dist/node.mjs";
 
 const bytes = Uint8Array.of(0, 1, 255);
@@ -70,7 +71,7 @@ function open(path, options) {
 }
 
 const call = (socket, ...args) => new Promise((resolve) => socket.emit(...args, (...answers) => resolve(answers)));
-const plain = (values) => values.map((value) => (value instanceof ArrayBuffer ? new Uint8Array(value) : value));
+const plain = (values) => values.map((value) => (asBytes(value) ? Uint8Array.from(asBytes(value)) : value));
 
 for (const [name, options] of Object.entries(ways)) {
   describe(`Patera's client with socket.io 2.5: ${name}`, { timeout: 30_000 }, () => {

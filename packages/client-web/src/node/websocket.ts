@@ -47,6 +47,8 @@ export class NodeWebSocket implements WebSocketLike {
     const key = randomBytes(16).toString("base64");
     const offered = [protocols].flat();
     this._request = start(url, _options, {
+      // A connection of its own: one that polling has left may be closed by the server at this very moment.
+      agent: _options.agent ?? false,
       headers: {
         connection: "Upgrade",
         upgrade: "websocket",

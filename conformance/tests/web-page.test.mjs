@@ -167,7 +167,10 @@ describe("Patera's client in a page", { timeout: 60_000 }, () => {
       );
       await observer.ask("watch", id);
       await page.page.reload();
-      assert.deepEqual(await observer.next("left"), [id, "transport close"]);
+      const [who, why] = await observer.next("left");
+      assert.equal(who, id);
+      // A poll that the browser breaks off may be noticed before the goodbye.
+      assert.match(why, /^transport (close|error)$/);
       await page.page.waitForFunction(() => window.agents !== undefined);
       assert.equal(await page.evaluate(() => window.name), "", "silently");
     }

@@ -963,6 +963,7 @@
     /** Leaves the namespace, and closes the connection if no other one is in use. It does not come back by itself. */
     disconnect() {
       if (this.connected) this._packet({ type: 1 /* DISCONNECT */ });
+      this._pid = void 0;
       this._destroy();
       this._onClose("io client disconnect");
       return this;
@@ -1078,6 +1079,7 @@
         case 6 /* BINARY_ACK */:
           return this._onAck(id, data);
         case 1 /* DISCONNECT */:
+          this._pid = void 0;
           this._destroy();
           return this._onClose("io server disconnect");
         case 4 /* CONNECT_ERROR */: {

@@ -162,6 +162,8 @@ export class Socket<ListenEvents extends EventsMap = DefaultEventsMap, EmitEvent
   /** Leaves the namespace, and closes the connection if no other one is in use. It does not come back by itself. */
   disconnect(): this {
     if (this.connected) this._packet({ type: PacketType.DISCONNECT });
+    // Nothing is to be recovered, even if the server reads the next CONNECT, on another connection, before this goodbye.
+    this._pid = undefined;
     this._destroy();
     this._onClose("io client disconnect");
     return this;
@@ -296,6 +298,7 @@ export class Socket<ListenEvents extends EventsMap = DefaultEventsMap, EmitEvent
       case PacketType.BINARY_ACK:
         return this._onAck(id!, data);
       case PacketType.DISCONNECT:
+        this._pid = undefined;
         this._destroy();
         return this._onClose("io server disconnect");
       case PacketType.CONNECT_ERROR: {

@@ -226,26 +226,28 @@ impl Broadcast {
     ) -> Result<(usize, Arc<Prepared>), EmitError> {
         if let Some(recovery) = namespace.recovery() {
             let both = Event::encode(recovery, self.flags, encode)?;
-            let reached = self.push(namespace, |socket| socket.push_event(&both).map(|()| false));
+            let reached = self.push(namespace, |socket, sleepers| socket.push_event(&both, sleepers));
             let prepared = both.bare().prepared;
             return Ok((tell(namespace, reached, event, &prepared), prepared));
         }
         let prepared = Prepared::packet(self.flags, encode)?;
-        let reached =
-            self.push(namespace, |socket| socket.push_for_flush(Item { prepared: prepared.clone(), ack: None }));
+        let reached = self.push(namespace, |socket, sleepers| {
+            socket.push_for_flush(Item { prepared: prepared.clone(), ack: None }, sleepers)
+        });
         Ok((tell(namespace, reached, event, &prepared), prepared))
     }
 
-    /// Calls `push` for each socket of the target: true means that it is to be flushed.
-    fn push(&self, namespace: &NamespaceInner, push: impl Fn(&SocketInner) -> Result<bool, EmitError>) -> Reached {
+    /// Calls `push` for each socket of the target, then flushes those that sleep.
+    fn push(
+        &self,
+        namespace: &NamespaceInner,
+        push: impl Fn(&SocketInner, &mut Sleepers) -> Result<(), EmitError>,
+    ) -> Reached {
         let watched = namespace.is_outgoing_watched();
         let (mut reached, mut sleepers) = (Reached::default(), Sleepers::default());
-        namespace.rooms.for_each(&self.target, |socket| match push(socket) {
-            Ok(asleep) => {
+        namespace.rooms.for_each(&self.target, |socket| match push(socket, &mut sleepers) {
+            Ok(()) => {
                 reached.count += 1;
-                if asleep {
-                    sleepers.add(&socket.session);
-                }
                 if watched {
                     reached.to_tell.push(socket.clone());
                 }

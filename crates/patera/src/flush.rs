@@ -9,17 +9,23 @@ use std::vec;
 
 use crate::config::{SESSIONS_PER_FLUSH, SESSIONS_PER_TURN};
 use crate::core::{Core, Shared};
+use crate::error::EmitError;
+use crate::outbox::Item;
 
 /// The sessions that a broadcast has promised to flush.
 #[derive(Default)]
 pub(crate) struct Sleepers(Vec<Arc<Shared>>);
 
 impl Sleepers {
-    pub(crate) fn add(&mut self, session: &Arc<Shared>) {
-        self.0.push(session.clone());
-        if self.0.len() == SESSIONS_PER_FLUSH {
-            mem::take(self).flush();
+    /// Puts a packet into a session's outbox, which is flushed later if the session sleeps.
+    pub(crate) fn push(&mut self, session: &Arc<Shared>, item: Item) -> Result<(), EmitError> {
+        if session.outbox.push_for_flush(item, &session.core.config)? {
+            self.0.push(session.clone());
+            if self.0.len() == SESSIONS_PER_FLUSH {
+                mem::take(self).flush();
+            }
         }
+        Ok(())
     }
 
     /// Starts the task that keeps the promise, where the sessions live: the caller may be on any thread. It ends by itself.

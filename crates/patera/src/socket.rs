@@ -18,6 +18,7 @@ use crate::config::OutboxPolicy;
 use crate::core::Shared;
 use crate::emitter::{Acknowledgement, Emitter};
 use crate::error::{DisconnectReason, EmitError, JoinError};
+use crate::flush::Sleepers;
 use crate::handler::{Failure, Middleware};
 use crate::handshake::Handshake;
 use crate::io::{Io, IoInner};
@@ -205,34 +206,41 @@ impl SocketInner {
     pub(crate) fn push(&self, item: Item) -> Result<(), EmitError> {
         match self.state.load(Ordering::Acquire) {
             CONNECTED => self.session.outbox.push(item, &self.session.core.config),
-            _ => self.push_unusual(item, None),
+            _ => self.push_unusual(item, None, None),
         }
     }
 
     #[cold]
-    fn push_unusual(&self, item: Item, number: Option<Number>) -> Result<(), EmitError> {
+    fn push_unusual(
+        &self,
+        item: Item,
+        number: Option<Number>,
+        sleepers: Option<&mut Sleepers>,
+    ) -> Result<(), EmitError> {
         match (self.state.load(Ordering::Acquire), self.recoverable()) {
             (CONNECTED, _) => self.push(item),
             (CONNECTING, _) => self.hold(item, number),
-            (RECOVERABLE | AWAY | SUPERSEDED, Some(recoverable)) => recoverable.push(self.number, item, number),
+            (RECOVERABLE | AWAY | SUPERSEDED, Some(recoverable)) => {
+                recoverable.push(self.number, item, number, sleepers)
+            }
             _ => Err(EmitError::Disconnected),
         }
     }
 
-    /// Puts an event on its way that is one for recoverable sockets too.
-    pub(crate) fn push_event(&self, event: &Event) -> Result<(), EmitError> {
+    /// Puts an event of a broadcast on its way that is one for recoverable sockets too.
+    pub(crate) fn push_event(&self, event: &Event, sleepers: &mut Sleepers) -> Result<(), EmitError> {
         if self.recoverable().is_none() {
-            return self.push(event.bare());
+            return self.push_for_flush(event.bare(), sleepers);
         }
         let (item, number) = event.recoverable();
-        self.push_unusual(item, number)
+        self.push_unusual(item, number, Some(sleepers))
     }
 
-    /// As [`push`](Self::push), without waking a session that sleeps: true if whoever pushed has to flush its outbox.
-    pub(crate) fn push_for_flush(&self, item: Item) -> Result<bool, EmitError> {
+    /// As [`push`](Self::push), without waking a session that sleeps: it is one of the sleepers then.
+    pub(crate) fn push_for_flush(&self, item: Item, sleepers: &mut Sleepers) -> Result<(), EmitError> {
         match self.state.load(Ordering::Acquire) {
-            CONNECTED => self.session.outbox.push_for_flush(item, &self.session.core.config),
-            _ => self.push(item).map(|()| false),
+            CONNECTED => sleepers.push(&self.session, item),
+            _ => self.push_unusual(item, None, Some(sleepers)),
         }
     }
 
@@ -259,7 +267,7 @@ impl SocketInner {
         let encode = |out: &mut Vec<u8>| encode::event(out, &self.namespace.name, None, event, args);
         let encoded = Event::encode(recovery, flags, encode)?;
         let (item, number) = encoded.recoverable();
-        self.push_unusual(item, number)?;
+        self.push_unusual(item, number, None)?;
         if self.namespace.is_outgoing_watched() {
             outgoing::tell(&self.namespace, [self], event, &encoded.bare().prepared);
         }
@@ -271,7 +279,7 @@ impl SocketInner {
         // `connected` changes the state under this lock.
         if self.state.load(Ordering::Acquire) != CONNECTING {
             drop(kept);
-            return self.push_unusual(item, number);
+            return self.push_unusual(item, number, None);
         }
         let size = item.prepared.size();
         let keeping = kept.make().ok_or(EmitError::Disconnected)?;

@@ -13,6 +13,7 @@ use super::{Key, Recovery};
 use crate::config::OutboxPolicy;
 use crate::core::Shared;
 use crate::error::{DisconnectReason, EmitError};
+use crate::flush::Sleepers;
 use crate::namespace::NamespaceInner;
 use crate::outbox::{Command, Item};
 use crate::sid::Sid;
@@ -70,6 +71,16 @@ struct Online {
     severed: bool,
 }
 
+impl Online {
+    /// Into the session's outbox. Where `sleepers` are collected, a session that sleeps is one of them.
+    fn push(&self, item: Item, sleepers: Option<&mut Sleepers>) -> Result<(), EmitError> {
+        match sleepers {
+            Some(sleepers) => sleepers.push(&self.session, item),
+            None => self.session.outbox.push(item, &self.session.core.config),
+        }
+    }
+}
+
 struct Away {
     until: Instant,
     /// Events before it may have been received. Once one behind it is dropped, the client has missed it for good.
@@ -111,18 +122,22 @@ impl Recoverable {
     }
 
     /// A packet of the socket with this number. One with an offset is kept until the client has it; others need a connection.
-    pub(crate) fn push(self: &Arc<Self>, socket: u64, item: Item, number: Option<Number>) -> Result<(), EmitError> {
+    pub(crate) fn push(
+        self: &Arc<Self>,
+        socket: u64,
+        item: Item,
+        number: Option<Number>,
+        sleepers: Option<&mut Sleepers>,
+    ) -> Result<(), EmitError> {
         let mut state = self.state.lock();
         let State { holder, log, .. } = &mut *state;
         let config = &self.recovery.config;
         match (holder, number) {
-            (Holder::Online(online), None) if online.socket == socket => {
-                online.session.outbox.push(item, &online.session.core.config)
-            }
+            (Holder::Online(online), None) if online.socket == socket => online.push(item, sleepers),
             (Holder::Online(online), Some(number)) => {
                 let prepared = item.prepared.clone();
                 let options = &online.session.core.config;
-                match online.session.outbox.push(item, options) {
+                match online.push(item, sleepers) {
                     Ok(()) => {}
                     Err(EmitError::Full) if options.outbox_policy == OutboxPolicy::DropNewest => {
                         return Err(EmitError::Full);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use patera::{Config, Io, Socket};
+use patera::{Config, ConnectionStateRecovery, Io, Socket};
 use tokio::net::TcpSocket;
 
 use crate::support::{Client, eventually, serve};
@@ -137,6 +137,22 @@ async fn number(client: &mut Client) -> usize {
             }
             None => panic!("an event"),
         }
+    }
+}
+
+/// Their events end with an offset.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn recoverable_clients_are_reached_in_order_too() {
+    let mut config = Config::default();
+    config.connection_state_recovery = Some(ConnectionStateRecovery::default());
+    let io = Io::with_config(config);
+    io.on_connection(async |socket: Socket| socket.join("room"));
+    let (mut client, _) = Client::connect(serve(&io).await).await;
+    let socket = only_socket(&io).await;
+    let there = io.clone();
+    std::thread::spawn(move || emit_numbers(&there, &socket, 600)).join().expect("no panic");
+    for n in 0..600 {
+        assert_eq!(number(&mut client).await, n);
     }
 }
 

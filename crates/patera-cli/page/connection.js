@@ -23,11 +23,11 @@ const ACK_TIMEOUT = 5000;
 const PICTURE_OVERHEAD = 16_384;
 
 let isPlugPulled = false;
-const TRANSPORTS = { polling: withPlug(Polling, "polling"), websocket: withPlug(WebSocketTransport, "websocket") };
+const TRANSPORTS = { polling: withPlug(Polling), websocket: withPlug(WebSocketTransport) };
 
 /** A transport that connects to nothing while the plug is pulled. */
-function withPlug(Transport, name) {
-  class WithPlug extends Transport {
+function withPlug(Transport) {
+  return class extends Transport {
     doOpen() {
       if (isPlugPulled) queueMicrotask(() => this.onError("the plug is pulled"));
       else super.doOpen();
@@ -39,10 +39,7 @@ function withPlug(Transport, name) {
       this.doClose();
       this.onClose({ description: "the plug was pulled" });
     }
-  }
-  // Where the client looks for a transport's name before there is one.
-  WithPlug.prototype.name = name;
-  return WithPlug;
+  };
 }
 
 export class Connection {

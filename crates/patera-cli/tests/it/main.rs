@@ -8,3 +8,5 @@ mod lines;
 mod script;
 mod serve_tls;
 mod support;
+#[cfg(unix)]
+mod terminal;

@@ -67,7 +67,7 @@ pub(crate) struct Options {
     /// A WebSocket subprotocol to offer, for plain WebSockets; may be given several times
     #[arg(long = "subprotocol", value_name = "NAME")]
     pub(super) subprotocols: Vec<String>,
-    /// End when the connection is lost or does not come about, instead of trying again
+    /// Do not try again when the connection is lost or does not come about; who has no terminal ends then
     #[arg(long)]
     pub(super) no_reconnect: bool,
     /// Print one JSON object a line, and read commands as lines even on a terminal

@@ -18,6 +18,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server with threads of its own: killed, it is gone at once, with all its connections.
 pub(crate) struct Server {
+    pub(crate) io: Io,
     pub(crate) address: SocketAddr,
     runtime: Option<Runtime>,
 }
@@ -38,8 +39,9 @@ impl Server {
         let runtime = runtime();
         let listener = runtime.block_on(TcpListener::bind(address)).unwrap();
         let address = listener.local_addr().unwrap();
-        runtime.spawn(async move { io.serve(listener).await });
-        Server { address, runtime: Some(runtime) }
+        let serving = io.clone();
+        runtime.spawn(async move { serving.serve(listener).await });
+        Server { io, address, runtime: Some(runtime) }
     }
 
     pub(crate) fn url(&self) -> String {

@@ -8,6 +8,7 @@
 //!   handshake, the heartbeat, the upgrade from long-polling to WebSocket, and [`engineio::Session`], which joins them.
 //! - [`socketio`]: Socket.IO 5, and 4 for older clients. What is inside an Engine.IO message (namespaces, events,
 //!   acknowledgements, binary attachments), and [`socketio::Connection`], which keeps the state of one connection.
+//! - [`parser`]: packets in other forms than text and attachments behind it, MessagePack among them.
 //! - [`handler`]: async functions whose parameters say what they want of an event, for both sides.
 //!
 //! ```
@@ -32,6 +33,7 @@
 
 pub mod engineio;
 pub mod handler;
+pub mod parser;
 pub mod socketio;
 
 #[cfg(test)]

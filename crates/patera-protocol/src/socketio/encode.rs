@@ -143,6 +143,16 @@ pub fn args_json_base64<T: Serialize + ?Sized>(out: &mut Vec<u8>, args: &T) -> R
     or_restore(out, |out| append_array(out, args, |out, args| ser::to_json_base64(out, args)))
 }
 
+/// Appends any value as JSON, with placeholders for its bytes.
+///
+/// # Errors
+/// It cannot be JSON. Then `out` is as it was.
+pub(crate) fn value_json<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<Vec<Bytes>, EncodeError> {
+    let mut attachments = Vec::new();
+    or_restore(out, |out| ser::to_json(out, &mut attachments, value))?;
+    Ok(attachments)
+}
+
 /// The same packet with nothing but ASCII in its JSON: `2["é"]` → `2["\u00e9"]`. Borrowed if it is so already, or is only
 /// because of its namespace, which cannot be escaped.
 ///

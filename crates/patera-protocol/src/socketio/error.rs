@@ -25,6 +25,8 @@ pub enum Error {
     ReservedEventName,
     /// A placeholder for an attachment that was not announced.
     IllegalPlaceholder,
+    /// A name of a namespace that does not begin with `/`, or has a `,` in it: only [parsers](crate::parser) can say such a one.
+    InvalidNamespace,
     /// A packet for a namespace that this peer is not connected to.
     NotConnected,
     /// A CONNECT for a namespace that is connecting or connected.
@@ -80,6 +82,7 @@ impl Error {
             Error::InvalidEventName => "invalid_event_name",
             Error::ReservedEventName => "reserved_event_name",
             Error::IllegalPlaceholder => "illegal_placeholder",
+            Error::InvalidNamespace => "invalid_namespace",
             Error::NotConnected => "not_connected",
             Error::AlreadyConnected => "already_connected",
             Error::WrongDirection => "wrong_direction",
@@ -111,6 +114,7 @@ impl fmt::Display for Error {
             Error::InvalidEventName => "event name is neither text nor number",
             Error::ReservedEventName => "event name is reserved",
             Error::IllegalPlaceholder => "placeholder for an attachment that was not announced",
+            Error::InvalidNamespace => "invalid namespace name",
             Error::NotConnected => "packet for a namespace that is not connected",
             Error::AlreadyConnected => "second connect for the same namespace",
             Error::WrongDirection => "packet type that only the other side sends",

@@ -54,6 +54,9 @@ pub use namespaces::Slot;
 pub use revision::{Revision, socket_id_v4};
 pub use value::Value;
 
+pub(crate) use scan::DEPTH_MAX as JSON_DEPTH_MAX;
+pub(crate) use text::first_special;
+
 /// Event names that the API of Socket.IO uses itself: a packet that carries one is refused, both ways.
 pub const RESERVED_EVENTS: [&str; 6] =
     ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];

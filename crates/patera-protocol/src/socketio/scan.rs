@@ -7,7 +7,7 @@
 use super::text::first_special;
 
 /// How deep JSON can be at most: serde_json decodes 127 levels, and the outermost array is split here and not decoded.
-pub(super) const DEPTH_MAX: usize = 128;
+pub(crate) const DEPTH_MAX: usize = 128;
 
 /// Why JSON is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

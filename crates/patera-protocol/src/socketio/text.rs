@@ -5,7 +5,7 @@ const LOW: u64 = u64::from_ne_bytes([0x01; WORD]);
 const HIGH: u64 = u64::from_ne_bytes([0x80; WORD]);
 
 /// Where the first quote, backslash or control character is: what ends a string, or may only stand in it escaped.
-pub(super) fn first_special(text: &[u8]) -> Option<usize> {
+pub(crate) fn first_special(text: &[u8]) -> Option<usize> {
     // In what is long whole chunks are passed over without a branch, so that the compiler can use wide registers.
     let (chunks, _) = text.as_chunks::<CHUNK>();
     let has_special = |chunk: &[u8; CHUNK]| chunk.iter().fold(false, |found, byte| found | is_special(*byte));

@@ -2,7 +2,7 @@
 
 mod pair;
 mod peer;
-mod properties;
+pub(crate) mod properties;
 mod vectors;
 mod wire;
 mod world;

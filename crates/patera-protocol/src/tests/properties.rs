@@ -326,7 +326,7 @@ fn namespace_v4() -> impl Strategy<Value = String> {
     prop_oneof![Just("/".to_owned()), "/[a-z0-9_=/é-]{1,20}"]
 }
 
-fn value() -> impl Strategy<Value = Value> {
+pub(crate) fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),

@@ -12,6 +12,7 @@ use crate::{
         payload::{Decoder, Encoder, Format},
         payload_v3::Reader,
     },
+    parser::{MessagePack, PacketType},
     socketio::{Args, Connection, ConnectionConfig, Incoming, Revision, Value, encode, socket_id_v4},
 };
 
@@ -176,6 +177,31 @@ fn socketio_packets() {
     let vectors = read("socketio-packets.json");
     rows(&vectors, "valid").iter().for_each(|row| check_packet(row, Revision::V5));
     rows(&vectors, "invalid").iter().for_each(|row| check_invalid_packet(row, Revision::V5));
+}
+
+#[test]
+fn socketio_msgpack_packets() {
+    let vectors = read("socketio-msgpack-packets.json");
+    let config = ConnectionConfig::default();
+    for row in rows(&vectors, "valid") {
+        let Value::Object(fields) = value(&row["packet"]) else { panic!("{row}") };
+        let kind = PacketType::from_number(fields["type"].as_u64().unwrap()).unwrap();
+        let (namespace, id) = (fields["nsp"].as_str().unwrap(), fields.get("id").and_then(Value::as_u64));
+        let bytes = hex(string(&row["hex"]));
+        let packet = MessagePack::decode(Message::Binary(&bytes), &config).unwrap();
+        assert_eq!((packet.kind(), packet.namespace(), packet.id()), (kind, namespace, id), "{row}");
+        assert_eq!(packet.data(), Ok(fields.get("data").cloned()), "{row}");
+        if row["decode_only"] != true {
+            assert_eq!(MessagePack::encode(&packet), bytes, "{row}");
+        }
+    }
+    for row in rows(&vectors, "invalid") {
+        let mut server = server(Revision::V5, &["/"]);
+        let taken = MessagePack::decode(Message::Binary(&hex(string(&row["hex"]))), &config)
+            .and_then(|packet| packet.to_text())
+            .and_then(|text| server.handle_message(Message::Text(&text), at(0)).map(|_| ()));
+        assert_eq!(taken.expect_err(&row.to_string()).name(), row["error"], "{row}");
+    }
 }
 
 #[test]

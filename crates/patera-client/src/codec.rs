@@ -1,10 +1,11 @@
 //! Socket.IO packets to Engine.IO messages, by the parser that the configuration names.
 
+use patera_protocol::parser::{self, MessagePack};
 use patera_protocol::socketio::{EncodeError, OwnedArgs, encode};
 use serde::Serialize;
 
 use crate::config::Parser;
-use crate::engine::Packet;
+use crate::engine::{Packet, Payload};
 
 /// How packets are written.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +20,7 @@ impl Codec {
         args: &T,
     ) -> Result<Packet, EncodeError> {
         let (text, attachments) = event(namespace, ack, name, args)?;
-        self.packet(text, attachments)
+        Ok(self.packet(text, attachments))
     }
 
     /// The same, and the arguments as the server gets them.
@@ -33,32 +34,36 @@ impl Codec {
         let (text, attachments) = event(namespace, ack, name, args)?;
         let json = std::str::from_utf8(&text[1..]).expect("JSON and namespaces are text");
         let args = OwnedArgs::of_event(json, &attachments).unwrap_or_default();
-        Ok((self.packet(text, attachments)?, args))
+        Ok((self.packet(text, attachments), args))
     }
 
     pub(crate) fn ack<T: Serialize + ?Sized>(self, namespace: &str, id: u64, args: &T) -> Result<Packet, EncodeError> {
         let mut text = vec![b'4'];
         let attachments = encode::ack(&mut text, namespace, id, args)?;
-        self.packet(text, attachments)
+        Ok(self.packet(text, attachments))
     }
 
     pub(crate) fn connect(self, namespace: &str, payload: Option<&serde_json::Value>) -> Result<Packet, EncodeError> {
         let mut text = vec![b'4'];
         encode::connect(&mut text, namespace, &payload)?;
-        self.packet(text, Vec::new())
+        Ok(self.packet(text, Vec::new()))
     }
 
     pub(crate) fn disconnect(self, namespace: &str) -> Packet {
         let mut text = vec![b'4'];
         encode::disconnect(&mut text, namespace);
-        self.packet(text, Vec::new()).expect("there is nothing in it that could be nested")
+        self.packet(text, Vec::new())
     }
 
-    fn packet(self, text: Vec<u8>, attachments: Vec<bytes::Bytes>) -> Result<Packet, EncodeError> {
+    fn packet(self, text: Vec<u8>, attachments: Vec<bytes::Bytes>) -> Packet {
         match self.0 {
-            Parser::Json => Ok(Packet::new(text, attachments)),
-            #[cfg(feature = "msgpack")]
-            Parser::MessagePack => crate::msgpack::encode(&text[1..], &attachments).map_err(EncodeError::Json),
+            Parser::Json => Packet::new(text, attachments),
+            Parser::MessagePack => {
+                let text = std::str::from_utf8(&text[1..]).expect("JSON and namespaces are text");
+                let packet =
+                    parser::Packet::of_text(text, &attachments).expect("the protocol crate has written a packet");
+                Packet { payloads: vec![Payload::Binary(MessagePack::encode(&packet))], ..Packet::default() }
+            }
         }
     }
 }

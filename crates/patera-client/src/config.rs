@@ -171,7 +171,5 @@ pub enum Parser {
     #[default]
     Json,
     /// One MessagePack map a packet: `socket.io-msgpack-parser`.
-    #[cfg(feature = "msgpack")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "msgpack")))]
     MessagePack,
 }

@@ -204,10 +204,6 @@ pub enum TransportError {
     Handshake(Option<HandshakeError>),
     /// What came is no Socket.IO packet, or not one that may come now.
     Protocol(ProtocolError),
-    /// What came is no MessagePack of a Socket.IO packet.
-    #[cfg(feature = "msgpack")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "msgpack")))]
-    MessagePack,
     /// [`Config::transports`](crate::Config::transports) is empty.
     NoTransport,
     /// The server sent more before it let the namespace in than
@@ -236,8 +232,6 @@ impl fmt::Display for TransportError {
             TransportError::Handshake(Some(error)) => error.fmt(f),
             TransportError::Handshake(None) => f.write_str("the server did not begin with a handshake"),
             TransportError::Protocol(error) => error.fmt(f),
-            #[cfg(feature = "msgpack")]
-            TransportError::MessagePack => f.write_str("no messagepack of a socket.io packet"),
             TransportError::NoTransport => f.write_str("no transport is allowed"),
             TransportError::ReceiveBufferFull => f.write_str("the server sent too much before it let the socket in"),
         }

@@ -34,8 +34,6 @@ mod handler;
 mod lifecycle;
 mod listeners;
 mod manager;
-#[cfg(feature = "msgpack")]
-mod msgpack;
 mod namespace;
 mod net;
 mod plain;

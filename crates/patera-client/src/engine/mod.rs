@@ -17,9 +17,7 @@ mod session;
 mod websocket;
 
 pub(crate) use endpoint::Endpoint;
-#[cfg(feature = "msgpack")]
-pub(crate) use frame::Payload;
-pub(crate) use frame::{Compression, Packet, Permit, Quota};
+pub(crate) use frame::{Compression, Packet, Payload, Permit, Quota};
 pub(crate) use session::{Engine, EngineEvent};
 
 use std::pin::Pin;

@@ -3,6 +3,7 @@
 use std::task::Context;
 
 use patera_protocol::engineio::Message;
+use patera_protocol::parser::MessagePack;
 use patera_protocol::socketio::{Args, Incoming, Slot, Value};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -44,27 +45,21 @@ struct Refusal {
 }
 
 impl Task {
-    pub(super) fn handle_text(&mut self, text: &str, cx: &mut Context<'_>, now: Instant) {
+    pub(super) fn handle_incoming(&mut self, message: Message<'_>, cx: &mut Context<'_>, now: Instant) {
         match self.config.parser {
-            Parser::Json => self.handle_message(Message::Text(text), cx, now),
-            #[cfg(feature = "msgpack")]
-            Parser::MessagePack => self.fail(TransportError::MessagePack),
-        }
-    }
-
-    pub(super) fn handle_binary(&mut self, data: &[u8], cx: &mut Context<'_>, now: Instant) {
-        match self.config.parser {
-            Parser::Json => self.handle_message(Message::Binary(data), cx, now),
-            #[cfg(feature = "msgpack")]
-            Parser::MessagePack => match crate::msgpack::decode(data, &self.config.protocol) {
-                Some((text, attachments)) => {
-                    self.handle_message(Message::Text(&text), cx, now);
-                    for attachment in attachments {
-                        self.handle_message(Message::Binary(&attachment), cx, now);
+            Parser::Json => self.handle_message(message, cx, now),
+            Parser::MessagePack => {
+                let packet = MessagePack::decode(message, &self.config.protocol);
+                match packet.and_then(|packet| Ok((packet.to_text()?, packet))) {
+                    Ok((text, packet)) => {
+                        self.handle_message(Message::Text(&text), cx, now);
+                        for attachment in packet.attachments() {
+                            self.handle_message(Message::Binary(attachment), cx, now);
+                        }
                     }
+                    Err(error) => self.fail(TransportError::Protocol(error)),
                 }
-                None => self.fail(TransportError::MessagePack),
-            },
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use patera_protocol::engineio::CloseReason;
+use patera_protocol::engineio::{CloseReason, Message};
 use patera_protocol::socketio::{Connection, Slot};
 use rand::RngExt as _;
 use tokio::sync::oneshot;
@@ -121,8 +121,8 @@ impl Task {
     fn handle_event(&mut self, event: EngineEvent, cx: &mut Context<'_>, now: Instant) {
         match event {
             EngineEvent::Opened => self.handle_opened(cx),
-            EngineEvent::Text(text) => self.handle_text(&text, cx, now),
-            EngineEvent::Binary(data) => self.handle_binary(&data, cx, now),
+            EngineEvent::Text(text) => self.handle_incoming(Message::Text(&text), cx, now),
+            EngineEvent::Binary(data) => self.handle_incoming(Message::Binary(&data), cx, now),
             EngineEvent::Upgraded => self.handle_upgraded(cx),
             EngineEvent::Closed { reason, error } => self.handle_closed(reason, error, cx),
         }

@@ -370,7 +370,6 @@ async fn payloads_of_polling_are_as_large_as_the_server_takes() {
     }
 }
 
-#[cfg(feature = "msgpack")]
 #[tokio::test]
 async fn parsers_that_differ_are_told_apart() {
     use patera_client::Parser;

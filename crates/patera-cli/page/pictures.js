@@ -33,13 +33,14 @@ export function show(bytes, size, alt) {
   if (!type) return null;
   const url = URL.createObjectURL(new Blob([view], { type }));
   const image = element("img", { src: url, alt, decoding: "async" });
-  keepPlace(image, size);
+  const isPlaceKept = keepPlace(image, size);
   const link = element("a", { href: url, target: "_blank", rel: "noopener", title: "Open the picture in a tab of its own" }, image);
   const words = element("span", {}, `${type.slice("image/".length).toUpperCase()}, ${inWords(view.byteLength)}`);
   const caption = element("figcaption", {}, words);
   const figure = element("figure", { className: "picture" }, link);
-  // Only now its height is known: a caption that was there before would jump.
-  image.addEventListener("load", () => figure.append(caption));
+  // Where its height is not known before, a caption that was there would jump.
+  if (isPlaceKept) figure.append(caption);
+  else image.addEventListener("load", () => figure.append(caption));
   image.addEventListener("error", () => {
     words.textContent = "a picture that this browser cannot show";
     link.replaceWith(caption);
@@ -48,11 +49,13 @@ export function show(bytes, size, alt) {
   return figure;
 }
 
+/** Whether the size can be believed. */
 function keepPlace(image, [width, height]) {
   const isSide = (pixels) => Number.isInteger(pixels) && pixels >= 1 && pixels <= SIDE_MAX;
-  if (!isSide(width) || !isSide(height)) return;
+  if (!isSide(width) || !isSide(height)) return false;
   Object.assign(image, { width, height });
   image.style.width = `${Math.min(width, (SHOWN_HEIGHT_MAX * width) / height)}px`;
+  return true;
 }
 
 /** `976 kB`, `1.2 MB`. */

@@ -39,15 +39,24 @@ type Boxed<T> = Pin<Box<T>>;
 /// A namespace.
 struct Member {
     client: Client,
+    phase: watch::Sender<Phase>,
+}
+
+/// How a namespace stands as far as its events have been told; the client itself may be ahead of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// On the way in, or back.
+    Connecting,
+    Connected,
+    /// We left.
+    Left,
     /// It will not connect by itself any more, and not because we left.
-    over: watch::Sender<bool>,
-    /// We left, and have not come back.
-    has_left: bool,
+    Over,
 }
 
 impl Member {
-    fn is_over(&self) -> bool {
-        *self.over.borrow()
+    fn phase(&self) -> Phase {
+        *self.phase.borrow()
     }
 }
 
@@ -115,7 +124,7 @@ impl Sockets {
         self.events.push(Box::pin(client.events().map(move |event| (number, event))));
         // What becomes of it is among the events.
         drop(client.connect());
-        self.members.push(Member { client, over: watch::Sender::new(false), has_left: false });
+        self.members.push(Member { client, phase: watch::Sender::new(Phase::Connecting) });
         Ok(number)
     }
 
@@ -125,10 +134,10 @@ impl Sockets {
             Some(name) => self.member(&name)?,
             None => self.current,
         };
-        let member = &mut self.members[number];
+        let member = &self.members[number];
         let client = &member.client;
         let emits = matches!(command, Command::Emit { .. } | Command::Call { .. });
-        if emits && (member.has_left || member.is_over()) {
+        if emits && matches!(member.phase(), Phase::Left | Phase::Over) {
             return Err("not connected; connect tries again".to_owned());
         }
         match command {
@@ -151,12 +160,13 @@ impl Sockets {
             Command::Auth(auth) => client.set_auth(auth).map_err(|error| error.to_string())?,
             Command::Connect => {
                 drop(client.connect());
-                member.over.send_replace(false);
-                member.has_left = false;
+                if member.phase() != Phase::Connected {
+                    member.phase.send_replace(Phase::Connecting);
+                }
             }
             Command::Disconnect(_) => {
                 drop(client.disconnect());
-                member.has_left = true;
+                member.phase.send_replace(Phase::Left);
             }
             Command::Status => return Ok(Outcome::Told(self.status())),
             Command::Help => return Ok(Outcome::Told(super::command::Dialect::SocketIo.help().to_owned())),
@@ -171,13 +181,13 @@ impl Sockets {
         let call = self.last_call;
         let (client, begun) = (&self.members[member].client, Instant::now());
         let answer = client.timeout(self.remote.timeout).emit_with_ack::<Rest>(&event, Arguments(args));
-        let mut over = self.members[member].over.subscribe();
+        let mut phase = self.members[member].phase.subscribe();
         self.calls.push(Box::pin(async move {
             let answer = tokio::select! {
                 biased;
                 answer = answer => answer,
                 // It waits to be sent, which nobody may ever do.
-                _ = over.wait_for(|over| *over) => Err(AckError::Disconnected),
+                _ = phase.wait_for(|phase| *phase == Phase::Over) => Err(AckError::Disconnected),
             };
             Answered { member, call, event, time: begun.elapsed(), answer }
         }));
@@ -267,24 +277,25 @@ impl Sockets {
         self.saving.as_mut().map_or(Ok(Vec::new()), |saving| saving.save(name, args))
     }
 
-    /// Keeps in mind whether a namespace has ended.
+    /// Keeps in mind how a namespace stands.
     fn note(&mut self, member: usize, lifecycle: &Lifecycle) {
-        let is_over = match lifecycle {
-            Lifecycle::Connecting | Lifecycle::Connect | Lifecycle::Reconnecting { .. } => false,
-            Lifecycle::ConnectError(error) => {
-                let may_pass =
-                    matches!(error, ConnectError::Transport(_) | ConnectError::Timeout | ConnectError::Auth(_));
-                !may_pass || !self.reconnects
-            }
+        let lost = if self.reconnects { Phase::Connecting } else { Phase::Over };
+        let phase = &self.members[member].phase;
+        let next = match lifecycle {
+            Lifecycle::Connect => Phase::Connected,
+            Lifecycle::ConnectError(ConnectError::Transport(_) | ConnectError::Timeout | ConnectError::Auth(_)) => lost,
+            Lifecycle::ConnectError(_) | Lifecycle::ReconnectFailed => Phase::Over,
             Lifecycle::Disconnect(disconnect) => match disconnect.reason {
+                // That is known, unless it was connected to again since.
                 DisconnectReason::IoClientDisconnect => return,
-                DisconnectReason::IoServerDisconnect => true,
-                _ => !self.reconnects,
+                DisconnectReason::IoServerDisconnect => Phase::Over,
+                _ => lost,
             },
-            Lifecycle::ReconnectFailed => true,
             _ => return,
         };
-        self.members[member].over.send_replace(is_over);
+        if *phase.borrow() != Phase::Left {
+            phase.send_replace(next);
+        }
     }
 
     fn lifecycle(&self, member: usize, lifecycle: Lifecycle) -> Option<What> {
@@ -317,10 +328,7 @@ impl Sockets {
     }
 
     pub(super) fn is_connecting(&self) -> bool {
-        self.members.iter().any(|member| {
-            let client = &member.client;
-            client.active() && !client.connected() && !member.is_over()
-        })
+        self.members.iter().any(|member| member.phase() == Phase::Connecting)
     }
 
     pub(super) fn is_asking(&self) -> bool {
@@ -328,7 +336,7 @@ impl Sockets {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.members.iter().all(Member::is_over)
+        self.members.iter().all(|member| member.phase() == Phase::Over)
     }
 
     pub(super) async fn close(self) {

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use patera::{Config, Io, Socket};
+use patera::{Config, Error, Io, Map, Reply, Socket, Value};
 
 use crate::support::{Folder, Garbage, Server, events, objects, patera, run, told};
 
@@ -190,6 +190,31 @@ fn servers_that_are_no_good_make_a_script_fail() {
             assert_eq!(code, Some(1), "{url} {answer:?}: {error}{out}");
         }
     }
+}
+
+#[test]
+fn script_of_the_guide_holds() {
+    let guide = include_str!("../../../../docs/guide/terminal.md");
+    let (_, text) = guide.split_once("```\n# smoke.txt\n").unwrap();
+    let (text, _) = text.split_once("```").unwrap();
+    let server = Server::start_with(Config::default(), |io: &Io| {
+        io.on_connection(async |socket: Socket| {
+            let id = Value::from(Map::from_iter([("id", socket.id().to_owned())]));
+            socket.emit("welcome", (id, 1));
+        });
+        io.on("add", async |a: i64, b: i64| Reply(a + b));
+        io.on("private message", async |socket: Socket, to: Value, text: String| {
+            assert_eq!(to["to"].as_str(), Some("ada"));
+            socket.emit("private message", (socket.id().to_owned(), text));
+            let answer: String = socket.emit_with_ack("are you there", ()).await?;
+            assert_eq!(answer, "yes");
+            Ok::<_, Error>(())
+        });
+        io.of("/admin").middleware(async || Err::<(), _>(Error::new("who are you")));
+    });
+    let folder = Folder::new();
+    let (out, error, code) = run(&mut script(&folder, &server.url(), text));
+    assert_eq!((error.as_str(), code), ("", Some(0)), "{out}");
 }
 
 #[test]

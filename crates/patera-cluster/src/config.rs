@@ -37,6 +37,9 @@ impl Default for ClusterConfig {
     }
 }
 
+/// No request waits longer; a longer timeout, such as `Duration::MAX`, is as good as this one.
+pub(crate) const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// Messages that wait for one subscriber of a [`MemoryBus`](crate::MemoryBus), on their way included. One more is lost, and the
 /// subscriber is told so.
 pub(crate) const INBOX_MESSAGES_MAX: usize = 65_536;

@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::ClusterConfig;
+use crate::config::{ClusterConfig, TIMEOUT_MAX};
 use crate::encoded::Encoded;
 use crate::ids::{RequestId, RequestIds, Uid};
 use crate::message::{Body, Description, Message};
@@ -373,8 +373,11 @@ impl Node {
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do; `None` once it is closed.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let heartbeat = (!self.closed).then(|| self.spoken + self.config.heartbeat_interval)?;
-        [self.peers.next_expiry(), self.requests.next_expiry(), Some(heartbeat)].into_iter().flatten().min()
+        if self.closed {
+            return None;
+        }
+        let heartbeat = self.spoken.checked_add(self.config.heartbeat_interval);
+        [self.peers.next_expiry(), self.requests.next_expiry(), heartbeat].into_iter().flatten().min()
     }
 
     /// The next message to put on the bus.
@@ -426,7 +429,7 @@ impl Node {
             return Err(Refused::Closed);
         }
         let request = self.ids.next();
-        self.requests.open(request.clone(), kind, self.peers.iter(), now + timeout)?;
+        self.requests.open(request.clone(), kind, self.peers.iter(), now + timeout.min(TIMEOUT_MAX))?;
         // Somebody may be there who is not known yet.
         self.say(body(request.clone()), now);
         if self.requests.is_complete(&request) {

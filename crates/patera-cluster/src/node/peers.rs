@@ -46,7 +46,7 @@ impl Peers {
 
     /// When the next one will have been silent for too long.
     pub(super) fn next_expiry(&self) -> Option<Instant> {
-        self.heard.values().min().map(|heard| *heard + self.timeout)
+        self.heard.values().min().and_then(|heard| heard.checked_add(self.timeout))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Uid> {

@@ -198,6 +198,20 @@ fn request_ends_at_its_timeout_with_what_has_come() {
 }
 
 #[test]
+fn the_longest_of_all_times_can_be_waited_for() {
+    let max = Duration::MAX;
+    let config = ClusterConfig { heartbeat_interval: max, heartbeat_timeout: max, ..ClusterConfig::default() };
+    let mut world = World::new(2, config);
+    assert_eq!(world.nodes[0].poll_timeout(), None);
+    let now = world.now;
+    world.nodes[0].broadcast_with_ack(event("e"), Target::default(), max, now).unwrap();
+    world.settle();
+    let year = Duration::from_secs(365 * 24 * 60 * 60);
+    assert_eq!(world.nodes[0].poll_timeout(), Some(now + year));
+    assert_eq!(world.nodes[1].server_count(), 2);
+}
+
+#[test]
 fn departure_completes_what_waits_for_it() {
     let mut world = world(3);
     let now = world.now;

@@ -136,6 +136,8 @@ mod guide {
     mod recovery {}
     #[doc = include_str!("../../../docs/guide/deploying.md")]
     mod deploying {}
+    #[doc = include_str!("../../../docs/guide/cluster.md")]
+    mod cluster {}
     #[doc = include_str!("../../../docs/guide/coming-from-socketio.md")]
     mod coming_from_socketio {}
     #[doc = include_str!("../../../docs/guide/coming-from-socketioxide.md")]

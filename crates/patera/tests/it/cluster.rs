@@ -476,6 +476,70 @@ async fn failure_of_the_bus_is_told_and_the_servers_find_each_other_again() {
     there.expect(r#"42["e",2]"#).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn silent_server_is_gone_after_its_timeout_and_back_when_it_is_heard() {
+    let bus = MemoryBus::new();
+    let servers = cluster(&bus, 3).await;
+    let counts = || servers.iter().map(|io| io.server_count()).collect::<Vec<_>>();
+    bus.partition(&[&[servers[2].server_uid().unwrap().clone()]]);
+    let asked = tokio::time::Instant::now();
+    // It is waited for as long as it may be there; the time is virtual.
+    assert!(servers[0].timeout(Duration::from_secs(60)).fetch_sockets().await.unwrap().is_empty());
+    assert!((5..=10).contains(&asked.elapsed().as_secs()), "{:?}", asked.elapsed());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(counts(), [2, 2, 1]);
+    bus.heal();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(counts(), [3, 3, 3]);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(counts(), [3, 3, 3], "living servers stay");
+}
+
+/// A bus that writes every message and reads it again, as one between processes does.
+struct Written(MemoryBus);
+
+impl Bus for Written {
+    fn subscribe(&self, uid: Uid) -> BusFuture<'_, Incoming> {
+        self.0.subscribe(uid)
+    }
+
+    fn enter(&self, uid: Uid, namespace: Arc<str>) -> BusFuture<'_, ()> {
+        self.0.enter(uid, namespace)
+    }
+
+    fn leave(&self, uid: Uid, namespace: Arc<str>) -> BusFuture<'_, ()> {
+        self.0.leave(uid, namespace)
+    }
+
+    fn publish(&self, message: Message, to: Option<Uid>) -> BusFuture<'_, ()> {
+        let json = serde_json::to_string(&message).unwrap();
+        self.0.publish(serde_json::from_str(&json).unwrap(), to)
+    }
+}
+
+#[tokio::test]
+async fn what_is_written_and_read_says_the_same() {
+    let bus = MemoryBus::new();
+    let servers = [server(Written(bus.clone())), server(Written(bus))];
+    know_each_other(&servers).await;
+    let (mut client, id) = Client::connect(serve(&servers[1]).await).await;
+    socket(&servers[1]).join("r");
+    socket(&servers[1]).data_set(7);
+    servers[0].to("r").except("s").emit("e", (1.5, "é\n", [None, Some(true)]));
+    client.expect("42[\"e\",1.5,\"é\\n\",[null,true]]").await;
+    let asked = servers[0].to(&*id).emit_with_ack::<(u8, Option<u8>)>("q", ());
+    client.expect(r#"420["q"]"#).await;
+    client.send("430[1,2]").await;
+    assert_eq!(asked.await.unwrap(), [(1, None)], "the first argument travels");
+    let remote = servers[0].fetch_sockets().await.unwrap().remove(0);
+    assert_eq!((remote.id(), remote.rooms(), remote.data()), (&*id, &["r".into()][..], Some(7)));
+    servers[1].on_server_side("add", async |a: i64, b: i64| Reply(a + b));
+    assert_eq!(servers[0].server_side_emit_with_ack::<i64>("add", (1, 2)).await.unwrap(), [3]);
+    remote.join("s").await.unwrap();
+    remote.close().await.unwrap();
+    assert_eq!(client.closed().await, Some(1000));
+}
+
 /// A bus that takes nothing: publishing never ends.
 struct Stuck;
 

@@ -174,7 +174,7 @@ impl Broadcast {
         gathering: &Arc<Gathering>,
     ) -> Result<Arc<Prepared>, EmitError> {
         let id = namespace.next_ack_id();
-        let prepared = Prepared::packet(self.flags, |out| encode(out, id))?;
+        let prepared = Prepared::packet(namespace.parser(), self.flags, |out| encode(out, id))?;
         let watched = namespace.is_outgoing_watched();
         let mut to_tell = Vec::new();
         namespace.rooms.for_each(&self.target, |socket| {
@@ -230,7 +230,7 @@ impl Broadcast {
             let prepared = both.bare().prepared;
             return Ok((tell(namespace, reached, event, &prepared), prepared));
         }
-        let prepared = Prepared::packet(self.flags, encode)?;
+        let prepared = Prepared::packet(namespace.parser(), self.flags, encode)?;
         let reached = self.push(namespace, |socket, sleepers| {
             socket.push_for_flush(Item { prepared: prepared.clone(), ack: None }, sleepers)
         });

@@ -11,6 +11,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use patera_cluster::{Bus, ClusterConfig};
 use patera_protocol::engineio::Transport;
+use patera_protocol::parser::Parser;
 use patera_protocol::socketio::ConnectionConfig;
 use patera_websocket::DeflateConfig;
 
@@ -121,6 +122,12 @@ pub struct Config {
     /// Children that are there because of clients. Default 10,000. A client that asks for one more is refused with
     /// `Too many namespaces`.
     pub child_namespaces_max: usize,
+    /// What packets are written in. Default none, which is JSON. [`MessagePack`](crate::parser::MessagePack) is what
+    /// `socket.io-msgpack-parser` speaks; a form of your own is a [`Parser`]. Clients must have the same: one that has another is
+    /// disconnected at its first packet. Plain WebSockets are not concerned, and an [`engine`](crate::engine) has no packets.
+    ///
+    /// What comes is held against `protocol`, as JSON is.
+    pub parser: Option<Arc<dyn Parser>>,
     /// Limits of the Socket.IO decoder: attachments, arguments, names, nesting. The attachments of one packet are bounded in sum by
     /// `max_http_buffer_size`, whatever stands in here.
     pub protocol: ConnectionConfig,
@@ -192,6 +199,7 @@ impl Default for Config {
             fragments_max: 1024,
             cleanup_empty_child_namespaces: true,
             child_namespaces_max: 10_000,
+            parser: None,
             protocol: ConnectionConfig::default(),
             body_timeout: Duration::from_secs(30),
             body_rate_min: 1024,

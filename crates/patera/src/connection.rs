@@ -157,7 +157,7 @@ impl Connection {
             // It knows its id by itself.
             _ => None,
         };
-        let packet = Prepared::packet(Flags::control(), |out| {
+        let packet = Prepared::packet(scope.shared.core.parser(), Flags::control(), |out| {
             encode::connect(out, &socket.0.namespace.name, &payload).map(|()| Vec::new())
         });
         let packet = packet.map_err(|_| DisconnectReason::ForcedServerClose)?;
@@ -335,7 +335,7 @@ impl Application for Connection {
     }
 }
 
-fn violated(scope: &Scope<'_>, error: &socketio::Error) -> DisconnectReason {
+pub(crate) fn violated(scope: &Scope<'_>, error: &socketio::Error) -> DisconnectReason {
     scope.shared.details.set(DisconnectDetails::described(error.to_string()));
     trace!(debug, "patera::socket", "protocol violated", sid = %scope.shared.sid, error = %error);
     DisconnectReason::ForcedClose
@@ -343,7 +343,7 @@ fn violated(scope: &Scope<'_>, error: &socketio::Error) -> DisconnectReason {
 
 /// Pushes a packet of the connection itself.
 fn push(session: &Arc<Shared>, encode: impl FnOnce(&mut Vec<u8>)) {
-    let packet = Prepared::packet(Flags::control(), |out| {
+    let packet = Prepared::packet(session.core.parser(), Flags::control(), |out| {
         encode(out);
         Ok::<_, EncodeError>(Vec::new())
     });

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use patera_protocol::engineio::{self, SessionConfig, Transport, Version};
+use patera_protocol::parser::Parser;
 use patera_protocol::socketio::ConnectionConfig;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -56,7 +57,10 @@ impl Core {
                 attachments_bytes_max: config.max_http_buffer_size,
                 ..config.protocol.clone()
             }),
-            recovery: config.connection_state_recovery.clone().map(Recovery::new),
+            recovery: config
+                .connection_state_recovery
+                .clone()
+                .map(|recovery| Recovery::new(recovery, config.parser.clone())),
             cluster: config.bus.clone().map(|bus| Cluster::new(bus, config.cluster.clone())),
             config,
             registry: Registry::default(),
@@ -71,6 +75,11 @@ impl Core {
 
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
+    }
+
+    /// What its packets are written in, if that is not JSON.
+    pub(crate) fn parser(&self) -> Option<&dyn Parser> {
+        self.config.parser.as_deref()
     }
 
     /// Counts a packet that did not get into an outbox.

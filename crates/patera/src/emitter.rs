@@ -114,7 +114,7 @@ impl Emitter {
         let inner = &self.socket.0;
         let id = inner.namespace.next_ack_id();
         let encode = |out: &mut Vec<u8>| encode::event(out, &inner.namespace.name, Some(id), event, args);
-        let prepared = Prepared::packet(self.flags, encode).map_err(EmitError::from)?;
+        let prepared = Prepared::packet(inner.namespace.parser(), self.flags, encode).map_err(EmitError::from)?;
         let (answer, receiver) = oneshot::channel();
         let ack =
             Some(Box::new(PendingAck { slot: inner.slot, number: inner.number, id, answer: Awaiting::One(answer) }));

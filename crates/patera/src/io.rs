@@ -27,6 +27,7 @@ use crate::namespace::{Namespace, NamespaceInner};
 use crate::namespaces;
 use crate::namespaces::{Kind, Namespaces, Pattern};
 use crate::native::NativeConnection;
+use crate::parser::ParsedConnection;
 use crate::session::{Link, Session};
 use crate::state::TypeMap;
 use crate::stats::Stats;
@@ -402,7 +403,12 @@ impl Host for IoInner {
             cluster.start(&self);
         }
         let version = shared.dialect.version;
-        Session::spawn(shared, link, Connection::new(self, version));
+        let parser = self.core.config.parser.clone();
+        let connection = Connection::new(self, version);
+        match parser {
+            None => Session::spawn(shared, link, connection),
+            Some(parser) => Session::spawn(shared, link, ParsedConnection::new(connection, &*parser)),
+        }
     }
 
     fn start_native(self: Arc<Self>, shared: Arc<Shared>, link: Link, path: &str) {

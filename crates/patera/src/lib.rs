@@ -29,7 +29,7 @@
 //! | `namespaces`, `choosing` | which namespaces there are, and those that come when a client asks |
 //! | [`answers`](Answers), `acks`, [`remote`](RemoteSocket) | acknowledgements awaited, and sockets from afar |
 //! | [`config`](Config), [`error`](Error), [`stats`](Stats) | options and limits, what goes wrong, counters |
-//! | `connection`, `native`, [`engine`] | what a session carries: Socket.IO, a plain WebSocket, a user's own protocol |
+//! | `connection`, [`parser`], `native`, [`engine`] | what a session carries: Socket.IO, in other forms than JSON, a plain WebSocket, a user's own protocol |
 //! | `session`, `transport` | the task that owns a session, and how its packets travel |
 //! | `outbox`, `prepared`, `deflated`, `rooms`, `registry` | what crosses threads: packets and who gets them |
 //! | `cluster` | other servers: what is said to them, what they ask |
@@ -64,6 +64,7 @@ mod namespaces;
 mod native;
 mod outbox;
 mod outgoing;
+pub mod parser;
 mod prepared;
 mod recovery;
 mod registering;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use patera_protocol::handler::FromAnswer;
+use patera_protocol::parser::Parser;
 use serde::Serialize;
 
 use crate::answers::Answers;
@@ -70,6 +71,11 @@ impl NamespaceInner {
             hooks: ArcSwap::default(),
             outgoing: AtomicBool::new(false),
         }
+    }
+
+    /// What its packets are written in, if that is not JSON.
+    pub(crate) fn parser(&self) -> Option<&dyn Parser> {
+        self.core.parser()
     }
 
     /// The server's recoverable sockets, where there are such.

@@ -467,7 +467,7 @@ mod tests {
             out.extend_from_slice(packet.as_bytes());
             Ok(owned(attachments))
         };
-        let forms = Forms::of(&Prepared::packet(Flags::default(), append).unwrap());
+        let forms = Forms::of(&Prepared::packet(None, Flags::default(), append).unwrap());
         let json = if json.is_empty() { Bytes::new() } else { server_frame(Opcode::Text, json.as_bytes()) };
         assert_eq!(forms.frame(false), &json, "{packet}");
         assert_eq!(forms.frame(true), &raw.unwrap_or(json), "{packet}");

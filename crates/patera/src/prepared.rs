@@ -8,12 +8,15 @@ use std::sync::{Arc, OnceLock};
 use bytes::{Buf as _, Bytes};
 use patera_cluster::Encoded;
 use patera_protocol::engineio::{Message, Packet, Version, payload};
+use patera_protocol::parser::{self, OwnedMessage, Parser};
 use patera_protocol::socketio::{EncodeError, encode};
 use patera_websocket::{DeflateConfig, Opcode, SERVER_HEADER_BYTES_MAX, server_frame, server_header};
 
 use crate::config::COPY_BYTES_MAX;
 use crate::deflated::{Deflated, Frames};
 use crate::native;
+use crate::tasks::catch;
+use crate::trace::trace;
 use crate::transport::{Batch, Dialect};
 
 /// ```text
@@ -87,6 +90,9 @@ struct Rare {
     ascii: OnceLock<Option<Box<[u8]>>>,
     /// What clients with permessage-deflate get instead, if the packet is long enough.
     deflated: OnceLock<Box<Deflated>>,
+    /// What clients of Socket.IO get instead where there is a parser: messages that are nothing more than that. Made with the packet, and
+    /// not when the first client is there: users write parsers, and packets are sent under locks.
+    parsed: OnceLock<Box<[Arc<Prepared>]>>,
 }
 
 /// How a packet is to be sent.
@@ -124,8 +130,10 @@ thread_local! {
 }
 
 impl Prepared {
-    /// A Socket.IO packet; `encode` appends its text and returns its attachments.
+    /// A Socket.IO packet, for clients that speak `parser`; `encode` appends its text and returns its attachments.
+    #[inline]
     pub(crate) fn packet(
+        parser: Option<&dyn Parser>,
         flags: Flags,
         encode: impl FnOnce(&mut Vec<u8>) -> Result<Vec<Bytes>, EncodeError>,
     ) -> Result<Arc<Self>, EncodeError> {
@@ -134,25 +142,58 @@ impl Prepared {
         scratch.extend_from_slice(&[0; GAP]);
         scratch.push(b'4');
         let attachments = encode(&mut scratch)?;
-        Ok(Self::framed(scratch, true, attachments, flags))
+        let prepared = Self::framed(scratch, true, attachments, flags);
+        if let Some(parser) = parser {
+            prepared.parse(parser);
+        }
+        Ok(prepared)
+    }
+
+    #[cold]
+    fn parse(&self, parser: &dyn Parser) {
+        let text = std::str::from_utf8(self.packet_text()).unwrap_or_default();
+        let Some(packet) = parser::Packet::of_text(text, &self.attachments) else { return };
+        let Some(messages) = catch(|| parser.encode(&packet)) else {
+            trace!(error, "patera::socket", "a parser panicked", namespace = %packet.namespace());
+            self.rare().parsed.get_or_init(Box::default);
+            return;
+        };
+        let prepare = |message| match message {
+            OwnedMessage::Text(text) => Self::text_with(&text, self.flags),
+            OwnedMessage::Binary(data) => Self::binary_with(data, self.flags),
+        };
+        self.rare().parsed.get_or_init(|| messages.into_iter().map(prepare).collect());
+    }
+
+    /// What clients of Socket.IO get instead.
+    pub(crate) fn parsed(&self) -> Option<&[Arc<Prepared>]> {
+        self.rare.get()?.parsed.get().map(|messages| &**messages)
     }
 
     /// An Engine.IO text message.
     pub(crate) fn text(text: &str) -> Arc<Self> {
+        Self::text_with(text, Flags::default())
+    }
+
+    fn text_with(text: &str, flags: Flags) -> Arc<Self> {
         let mut buffer = Vec::with_capacity(GAP + 1 + text.len());
         buffer.extend_from_slice(&[0; GAP]);
         buffer.push(b'4');
         buffer.extend_from_slice(text.as_bytes());
-        Self::framed(buffer, false, Vec::new(), Flags::default())
+        Self::framed(buffer, false, Vec::new(), flags)
     }
 
     /// An Engine.IO binary message.
     pub(crate) fn binary(data: Bytes) -> Arc<Self> {
+        Self::binary_with(data, Flags::default())
+    }
+
+    fn binary_with(data: Bytes, flags: Flags) -> Arc<Self> {
         Arc::new(Prepared {
             buffer: Buffer::Long(Bytes::new()),
             text_at: 0,
             is_packet: false,
-            flags: Flags::default(),
+            flags,
             attachments: vec![data],
             rare: OnceLock::new(),
         })
@@ -179,6 +220,9 @@ impl Prepared {
 
     /// What it counts in an outbox.
     pub(crate) fn size(&self) -> usize {
+        if let Some(messages) = self.parsed() {
+            return messages.iter().map(|message| message.size()).sum();
+        }
         let attachments: usize = self.attachments.iter().map(|data| data.len() + SERVER_HEADER_BYTES_MAX).sum();
         self.buffer.len() + attachments
     }
@@ -215,6 +259,9 @@ impl Prepared {
 
     /// As packets of a polling payload.
     pub(crate) fn write_payload(&self, version: Version, payload: &mut payload::Encoder) {
+        if let Some(messages) = self.parsed() {
+            return messages.iter().for_each(|message| message.write_payload(version, payload));
+        }
         if !self.buffer.is_empty() {
             let text = &self.buffer[usize::from(self.text_at)..];
             payload.push_text(if version == Version::V4 { text } else { self.ascii().unwrap_or(text) });
@@ -314,7 +361,7 @@ mod tests {
             out.extend_from_slice(json.as_bytes());
             Ok(Vec::new())
         };
-        Prepared::packet(Flags::default(), append).unwrap()
+        Prepared::packet(None, Flags::default(), append).unwrap()
     }
 
     #[test]
@@ -335,7 +382,7 @@ mod tests {
             out.extend_from_slice(json.as_bytes());
             Ok(vec![data.clone()])
         };
-        let prepared = Prepared::packet(Flags::default(), append).unwrap();
+        let prepared = Prepared::packet(None, Flags::default(), append).unwrap();
         let config = DeflateConfig::default();
         let written = |dialect| {
             assert!(prepared.may_deflate(dialect, &config));

@@ -248,7 +248,8 @@ impl SocketInner {
         if let Some(recoverable) = self.recoverable() {
             return self.emit_recoverable(recoverable.recovery(), event, args, flags);
         }
-        let prepared = Prepared::packet(flags, |out| encode::event(out, &self.namespace.name, None, event, args))?;
+        let encode = |out: &mut Vec<u8>| encode::event(out, &self.namespace.name, None, event, args);
+        let prepared = Prepared::packet(self.namespace.parser(), flags, encode)?;
         let watched = self.namespace.is_outgoing_watched().then(|| prepared.clone());
         self.push(Item { prepared, ack: None })?;
         if let Some(prepared) = watched {
@@ -685,7 +686,8 @@ impl Socket {
 
     pub(crate) fn acknowledge(&self, id: u64, answer: &impl Serialize) {
         let name = &self.0.namespace.name;
-        let sent = Prepared::packet(Flags::default(), |out| encode::ack(out, name, id, answer))
+        let encode = |out: &mut Vec<u8>| encode::ack(out, name, id, answer);
+        let sent = Prepared::packet(self.0.namespace.parser(), Flags::default(), encode)
             .map_err(EmitError::from)
             .and_then(|prepared| self.0.push(Item { prepared, ack: None }));
         if let Err(error) = sent {

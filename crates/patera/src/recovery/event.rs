@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use patera_protocol::parser::Parser;
 use patera_protocol::socketio::EncodeError;
 
 use super::{Number, Recovery, Suffix};
@@ -25,12 +26,18 @@ impl Event {
         encode: impl FnOnce(&mut Vec<u8>) -> Result<Vec<Bytes>, EncodeError>,
     ) -> Result<Self, EncodeError> {
         let mut suffix = Suffix::default();
-        let prepared = Prepared::packet(flags, |out| {
+        let parser = recovery.parser();
+        let prepared = Prepared::packet(parser, flags, |out| {
             let attachments = encode(out)?;
             suffix = recovery.append_offset(out, flags);
             Ok(attachments)
         })?;
-        Ok(Event { prepared, suffix, bare: OnceCell::new() })
+        let event = Event { prepared, suffix, bare: OnceCell::new() };
+        if parser.is_some() {
+            // A parser is not called under locks, where the first of them is found.
+            event.bare.get_or_init(|| event.without_suffix(parser));
+        }
+        Ok(event)
     }
 
     /// For a socket whose client may come back.
@@ -40,16 +47,16 @@ impl Event {
 
     /// For any other.
     pub(crate) fn bare(&self) -> Item {
-        let prepared = self.bare.get_or_init(|| self.without_suffix()).clone();
+        let prepared = self.bare.get_or_init(|| self.without_suffix(None)).clone();
         Item { prepared, ack: None }
     }
 
-    fn without_suffix(&self) -> Arc<Prepared> {
+    fn without_suffix(&self, parser: Option<&dyn Parser>) -> Arc<Prepared> {
         if self.suffix.bytes == 0 {
             return self.prepared.clone();
         }
         let text = self.prepared.packet_text();
-        let without = Prepared::packet(self.prepared.flags, |out| {
+        let without = Prepared::packet(parser, self.prepared.flags, |out| {
             out.extend_from_slice(&text[..text.len() - 1 - self.suffix.bytes]);
             out.push(b']');
             Ok(self.prepared.attachments().to_vec())

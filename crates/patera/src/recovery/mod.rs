@@ -36,6 +36,7 @@ use std::time::{Duration, Instant};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use parking_lot::{Mutex, RwLock};
+use patera_protocol::parser::Parser;
 use patera_protocol::socketio::OwnedArgs;
 use tokio::sync::Notify;
 
@@ -53,6 +54,7 @@ use crate::sid::Sid;
 /// The recoverable sockets of one server, in all its namespaces.
 pub(crate) struct Recovery {
     config: ConnectionStateRecovery,
+    parser: Option<Arc<dyn Parser>>,
     offsets: Offsets,
     /// Those that have been let in and have not ended, by private id. A pointer an entry: the id is in it.
     sockets: RwLock<HashTable<Arc<Recoverable>>>,
@@ -78,11 +80,12 @@ struct Departed {
 }
 
 impl Recovery {
-    pub(crate) fn new(mut config: ConnectionStateRecovery) -> Arc<Self> {
+    pub(crate) fn new(mut config: ConnectionStateRecovery, parser: Option<Arc<dyn Parser>>) -> Arc<Self> {
         let day = Duration::from_secs(24 * 60 * 60);
         config.max_disconnection_duration = config.max_disconnection_duration.min(365 * day);
         Arc::new(Recovery {
             config,
+            parser,
             offsets: Offsets::new(),
             sockets: RwLock::default(),
             hasher: RandomState::default(),
@@ -90,6 +93,10 @@ impl Recovery {
             away_bytes: AtomicUsize::new(0),
             changed: Notify::new(),
         })
+    }
+
+    pub(crate) fn parser(&self) -> Option<&dyn Parser> {
+        self.parser.as_deref()
     }
 
     pub(crate) fn skips_middlewares(&self) -> bool {

@@ -22,6 +22,16 @@ pub(crate) struct Form {
 impl Form {
     /// Adds a packet of the application.
     pub(crate) fn write(self, prepared: &Prepared, config: &Config, batch: &mut Batch) {
+        match prepared.parsed() {
+            Some(messages) if !matches!(self.dialect, Dialect::Native { .. }) => {
+                messages.iter().for_each(|message| self.write_as_it_is(message, config, batch));
+            }
+            _ => self.write_as_it_is(prepared, config, batch),
+        }
+    }
+
+    #[inline]
+    fn write_as_it_is(self, prepared: &Prepared, config: &Config, batch: &mut Batch) {
         if let (Some(window_bits), Some(config)) = (self.window_bits, &config.per_message_deflate)
             && prepared.may_deflate(self.dialect, config)
         {

@@ -28,6 +28,7 @@ mod memory;
 mod mounting;
 mod native;
 mod order;
+mod parsers;
 mod polling;
 mod recovery;
 mod recovery_simulation;

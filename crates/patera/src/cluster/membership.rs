@@ -79,6 +79,14 @@ impl Membership {
         Parting(told)
     }
 
+    /// How many wait for answers.
+    #[cfg(test)]
+    pub(super) fn waiting_count(&self) -> usize {
+        let state = self.state.lock();
+        assert_eq!(state.waiting.len(), state.node.request_count());
+        state.waiting.len()
+    }
+
     pub(super) fn announce(&self) {
         self.with(|state, now| state.node.announce(now));
     }

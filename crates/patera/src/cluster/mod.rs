@@ -178,3 +178,57 @@ impl Cluster {
 fn now() -> std::time::Instant {
     tokio::time::Instant::now().into_std()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::FutureExt as _;
+    use patera_cluster::MemoryBus;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::io::Io;
+
+    /// Two servers that know each other.
+    async fn two() -> [Io; 2] {
+        let mut config = Config::default();
+        config.bus(MemoryBus::new());
+        let servers = [Io::with_config(config.clone()), Io::with_config(config)];
+        while servers.iter().any(|io| io.server_count() < 2) {
+            tokio::task::yield_now().await;
+        }
+        servers
+    }
+
+    fn waiting(io: &Io) -> usize {
+        io.broadcast().shared_namespaces()[0].membership().map_or(0, Membership::waiting_count)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_kept_of_what_nobody_waits_for() {
+        let servers = two().await;
+        let io = &servers[0];
+        let server_side = io.server_side_emit_with_ack::<u8>("nobody listens", ());
+        let acks = io.broadcast().emit_with_ack::<u8>("q", ());
+        assert_eq!(waiting(io), 2);
+        drop((server_side, acks));
+        assert_eq!(waiting(io), 0);
+        assert!(io.fetch_sockets().now_or_never().is_none());
+        assert_eq!(waiting(io), 0);
+        assert_eq!(io.server_side_emit_with_ack::<u8>("e", ()).await.unwrap_err().failures.len(), 1);
+        assert_eq!(waiting(io), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn questions_of_others_are_kept_until_their_time_is_over() {
+        let servers = two().await;
+        let cluster = servers[1].broadcast().shared_namespaces()[0].membership().map(|own| own.cluster().clone());
+        let cluster = cluster.expect("it has a bus");
+        let answers = servers[0].timeout(Duration::from_secs(30)).emit_with_ack::<u8>("q", ());
+        assert!(answers.await.unwrap().is_empty());
+        assert!(cluster.asks.next_expiry().is_some());
+        tokio::time::sleep(Duration::from_secs(31)).await;
+        assert!(cluster.asks.next_expiry().is_none());
+    }
+}

@@ -14,6 +14,7 @@ use patera::{
 };
 use patera_cluster::{BusFuture, Incoming, Message};
 use serde::Serialize;
+use tokio::task::JoinSet;
 
 use crate::support::{Client, PATIENCE, eventually, serve};
 
@@ -27,6 +28,8 @@ async fn cluster(bus: &MemoryBus, count: usize) -> Vec<Io> {
 fn server(bus: impl Bus) -> Io {
     let mut config = Config::default();
     config.bus(bus);
+    // Who leaves says so, and is not found missing.
+    config.cluster.heartbeat_timeout = Duration::from_secs(3600);
     Io::with_config(config)
 }
 
@@ -392,15 +395,16 @@ async fn each_server_numbers_what_its_clients_may_miss() {
 
 #[tokio::test]
 async fn clients_here_are_not_disturbed_by_loss_delay_and_partition() {
-    for seed in 0..8 {
+    for seed in 0..24 {
         let faults = Faults { loss: 0.3, delay_min: Duration::ZERO, delay_max: Duration::from_millis(50) };
-        let bus = MemoryBus::new();
+        let bus = MemoryBus::with_faults(seed, Faults::default());
         let servers = cluster(&bus, 3).await;
         let mut clients = Vec::new();
         for io in &servers {
             clients.push(Client::connect(serve(io).await).await.0);
         }
         bus.set_faults(faults);
+        let mut requests = JoinSet::new();
         let uids: Vec<Uid> = servers.iter().map(|io| io.server_uid().unwrap().clone()).collect();
         for number in 0..90 {
             if number == 30 + seed {
@@ -411,6 +415,14 @@ async fn clients_here_are_not_disturbed_by_loss_delay_and_partition() {
             }
             for (from, io) in servers.iter().enumerate() {
                 io.emit("e", (from, number));
+                if number % 10 == 0 {
+                    let io = io.clone();
+                    requests.spawn(async move {
+                        let timeout = Duration::from_millis(50);
+                        let _ = io.to("nobody").timeout(timeout).emit_with_ack::<u8>("q", ()).await;
+                        let _ = io.timeout(timeout).fetch_sockets().await;
+                    });
+                }
             }
             bus.advance(Duration::from_millis(10));
         }
@@ -434,6 +446,7 @@ async fn clients_here_are_not_disturbed_by_loss_delay_and_partition() {
             }
             assert_eq!(next[to], 90, "seed {seed}");
         }
+        requests.join_all().await;
         assert_eq!(servers[0].fetch_sockets().await.unwrap().len(), 3, "seed {seed}");
     }
 }
@@ -476,10 +489,68 @@ async fn failure_of_the_bus_is_told_and_the_servers_find_each_other_again() {
     there.expect(r#"42["e",2]"#).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_at_once_lose_nothing_and_keep_their_order() {
+    const EACH: u64 = 300;
+    let (servers, clients) = three().await;
+    let readers: Vec<_> = clients
+        .into_iter()
+        .map(|(mut client, _)| {
+            tokio::spawn(async move {
+                // Of each sender, the next number; questions are answered as they come.
+                let mut next = [0; 4];
+                while next.iter().sum::<u64>() < 4 * EACH {
+                    let text = client.text().await;
+                    let array = text.find('[').unwrap();
+                    let Value::Array(event) = serde_json::from_str(&text[array..]).unwrap() else { panic!("{text}") };
+                    let from = event[1].as_u64().unwrap() as usize;
+                    assert_eq!(event[2].as_u64(), Some(next[from]), "{text}");
+                    next[from] += 1;
+                    if let Some(id) = text[..array].strip_prefix("42").filter(|id| !id.is_empty()) {
+                        client.send(&format!("43{id}[{from}]")).await;
+                    }
+                }
+                client
+            })
+        })
+        .collect();
+    let senders: Vec<_> = (0..4)
+        .map(|from| {
+            let io = servers[from % 2].clone();
+            tokio::spawn(async move {
+                let mut asked = Vec::new();
+                for number in 0..EACH {
+                    if number % 3 == 0 {
+                        asked.push(io.broadcast().emit_with_ack::<usize>("q", (from, number)));
+                    } else {
+                        io.emit("e", (from, number));
+                    }
+                    if number % 10 == 0 {
+                        tokio::task::yield_now().await;
+                    }
+                }
+                for answers in asked {
+                    assert_eq!(answers.await.unwrap(), [from; 3]);
+                }
+            })
+        })
+        .collect();
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    assert_eq!(servers.iter().map(|io| io.stats().bus_dropped).sum::<u64>(), 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn silent_server_is_gone_after_its_timeout_and_back_when_it_is_heard() {
     let bus = MemoryBus::new();
-    let servers = cluster(&bus, 3).await;
+    let mut config = Config::default();
+    config.bus(bus.clone());
+    let servers = [0; 3].map(|_| Io::with_config(config.clone()));
+    know_each_other(&servers).await;
     let counts = || servers.iter().map(|io| io.server_count()).collect::<Vec<_>>();
     bus.partition(&[&[servers[2].server_uid().unwrap().clone()]]);
     let asked = tokio::time::Instant::now();

@@ -566,6 +566,22 @@ async fn silent_server_is_gone_after_its_timeout_and_back_when_it_is_heard() {
     assert_eq!(counts(), [3, 3, 3], "living servers stay");
 }
 
+#[tokio::test(start_paused = true)]
+async fn servers_that_lost_each_other_say_hello_when_the_bus_is_back() {
+    let bus = MemoryBus::new();
+    let mut config = Config::default();
+    config.bus(bus.clone());
+    let servers = [0; 2].map(|_| Io::with_config(config.clone()));
+    know_each_other(&servers).await;
+    bus.set_down(true);
+    tokio::time::sleep(Duration::from_millis(20_500)).await;
+    assert!(servers.iter().all(|io| io.server_count() == 1));
+    bus.set_down(false);
+    // Not with their next heartbeats, which would do too.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert!(servers.iter().all(|io| io.server_count() == 2));
+}
+
 /// A bus that writes every message and reads it again, as one between processes does.
 struct Written(MemoryBus);
 

@@ -3,6 +3,7 @@
 import { createServer } from "node:http";
 import { attach } from "engine.io";
 import { Server } from "socket.io";
+import msgpack from "socket.io-msgpack-parser";
 
 const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
 
@@ -33,12 +34,13 @@ function switched(name, option, value) {
   return on === undefined ? {} : { [option]: on && value };
 }
 
-const { extraHeaders, allowEio3 = isOn("ALLOW_EIO3"), ...options } = camelKeys(JSON.parse(process.env.OPTIONS ?? "{}"));
+const { extraHeaders, parser, allowEio3 = isOn("ALLOW_EIO3"), ...options } = camelKeys(JSON.parse(process.env.OPTIONS ?? "{}"));
 const io = new Server(http, {
   allowEIO3: allowEio3,
   ...switched("PER_MESSAGE_DEFLATE", "perMessageDeflate", { threshold: 1024 }),
   ...switched("HTTP_COMPRESSION", "httpCompression", { threshold: 1024 }),
   allowRequest: (request, decide) => decide(request.headers["x-refuse"] ?? null, !("x-refuse" in request.headers)),
+  ...(parser === "msgpack" && { parser: msgpack }),
   ...options,
 });
 if (extraHeaders) {

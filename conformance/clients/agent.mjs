@@ -133,10 +133,13 @@ export class Client {
 /** An agent for the generations since 3.0. */
 export class Agent {
   #io;
+  #settings;
   #clients = new Map();
 
-  constructor(io) {
+  /** `settings`: more options of every connection. */
+  constructor(io, settings = {}) {
     this.#io = io;
+    this.#settings = settings;
   }
 
   /** The client of one namespace, not connected yet. */
@@ -162,6 +165,7 @@ export class Agent {
       eio: options.eio,
       forceJSONP: options.mode === "jsonp",
       autoConnect: false,
+      ...this.#settings,
     });
     for (const [at, handle] of handles.entries()) {
       const client = this.client(manager, options.namespaces[at], options);

@@ -6,6 +6,8 @@ import io2 from "socket.io-client-2";
 import { io as io3 } from "socket.io-client-3";
 import { io as io4 } from "socket.io-client-4";
 import { WebSocket } from "ws";
+import msgpack from "socket.io-msgpack-parser";
+import * as ourMsgpack from "../../packages/client-web/dist/msgpack.mjs";
 import { io as ioWeb } from "../../packages/client-web/dist/node.mjs";
 import { Agent } from "./agent.mjs";
 import { LegacyAgent } from "./legacy.mjs";
@@ -49,6 +51,23 @@ export const nodeWeb = {
   ...node3,
   name: "Patera's client",
   start: async () => ({ run: agentOf(new Agent(ioWeb)), stop: async () => {} }),
+};
+
+/** The same two, with a server that speaks MessagePack as they do. */
+export const node4Msgpack = {
+  ...node4,
+  name: "socket.io-client 4.8.4 with socket.io-msgpack-parser",
+  server: { parser: "msgpack" },
+  /** notepack.io, its codec, writes integers modulo 2^64. */
+  wrapsIntegers: true,
+  start: async () => ({ run: agentOf(new Agent(io4, { parser: msgpack })), stop: async () => {} }),
+};
+
+export const nodeWebMsgpack = {
+  ...nodeWeb,
+  name: "Patera's client with msgpack",
+  server: { parser: "msgpack" },
+  start: async () => ({ run: agentOf(new Agent(ioWeb, { parser: ourMsgpack })), stop: async () => {} }),
 };
 
 /** What the generations before 3.0 cannot do, and why. */

@@ -30,3 +30,10 @@ export const pateraClient = {
   reasons: { byServer: "io server disconnect", byClient: "io client disconnect", lost: /^transport (close|error)$/ },
   start: () => startProgram("the agent of patera-client", process.env.PATERA_CLIENT),
 };
+
+export const pateraClientMsgpack = {
+  ...pateraClient,
+  name: "patera-client with MessagePack",
+  client: { parser: "msgpack" },
+  server: { parser: "msgpack" },
+};

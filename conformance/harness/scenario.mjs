@@ -152,8 +152,9 @@ export function corsFor(agent) {
   return agent.origin ? { origin: [agent.origin], credentials: true } : { origin: "*" };
 }
 
-/** Declares the tests of one client kind; `options` are those of its server. */
-export function play(kind, options = {}) {
+/** Declares the tests of one client kind; `more` are options of its server. */
+export function play(kind, more = {}) {
+  const options = { ...kind.server, ...more };
   if (kind.native && isReference) return;
   describe(kind.name, () => {
     let agent;

@@ -1,8 +1,10 @@
 //! `OPTIONS`: the library's options as JSON, so that a test can start the server it needs. `PER_MESSAGE_DEFLATE`,
 //! `HTTP_COMPRESSION` and `ALLOW_EIO3`, beside it, turn those on (`1`) or off (`0`).
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use patera::parser::MessagePack;
 use patera::{
     Config, ConnectionStateRecovery, Cookie, Cors, CorsOrigin, DeflateConfig, Error, HttpCompression, Result, SameSite,
     Transport,
@@ -28,6 +30,14 @@ pub(crate) struct Options {
     origins: Option<Vec<String>>,
     extra_headers: bool,
     connection_state_recovery: Option<RecoveryOptions>,
+    parser: Option<Form>,
+}
+
+/// The parsers there are, but for JSON.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Form {
+    Msgpack,
 }
 
 #[derive(Deserialize)]
@@ -87,6 +97,9 @@ impl Options {
         config.cookie = self.cookie.map(CookieOptions::cookie).transpose()?;
         config.origins = self.origins;
         config.connection_state_recovery = self.connection_state_recovery.map(RecoveryOptions::recovery);
+        if let Some(Form::Msgpack) = self.parser {
+            config.parser = Some(Arc::new(MessagePack));
+        }
         set(&mut config.per_message_deflate, switch("PER_MESSAGE_DEFLATE", DeflateConfig::default())?);
         set(&mut config.http_compression, switch("HTTP_COMPRESSION", HttpCompression::default())?);
         config.allow_request(|request| async move {

@@ -132,6 +132,7 @@ impl Outbox {
 
     /// Puts a packet behind those that wait. True if the session sleeps on: whoever pushed has to call
     /// [`flush`](Self::flush) soon, on any thread.
+    #[inline]
     pub(crate) fn push_for_flush(&self, item: Item, config: &Config) -> Result<bool, EmitError> {
         let mut state = self.admit(item, config)?;
         if state.promised {

@@ -219,10 +219,16 @@ impl Prepared {
     }
 
     /// What it counts in an outbox.
+    #[inline]
     pub(crate) fn size(&self) -> usize {
-        if let Some(messages) = self.parsed() {
-            return messages.iter().map(|message| message.size()).sum();
+        match self.parsed() {
+            None => self.own_size(),
+            Some(messages) => sum_of_sizes(messages),
         }
+    }
+
+    #[inline]
+    fn own_size(&self) -> usize {
         let attachments: usize = self.attachments.iter().map(|data| data.len() + SERVER_HEADER_BYTES_MAX).sum();
         self.buffer.len() + attachments
     }
@@ -343,6 +349,12 @@ impl Prepared {
     fn rare(&self) -> &Rare {
         self.rare.get_or_init(Box::default)
     }
+}
+
+/// What a packet counts that goes out in a parser's form, which has no other.
+#[cold]
+fn sum_of_sizes(messages: &[Arc<Prepared>]) -> usize {
+    messages.iter().map(|message| message.own_size()).sum()
 }
 
 /// `bAQID`, for clients that cannot take bytes.

@@ -1,6 +1,7 @@
 //! The way out of a session that sleeps: who broadcasts to it writes in its place.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use patera_protocol::engineio::Version;
@@ -21,13 +22,19 @@ pub(crate) struct Form {
 
 impl Form {
     /// Adds a packet of the application.
+    #[inline]
     pub(crate) fn write(self, prepared: &Prepared, config: &Config, batch: &mut Batch) {
         match prepared.parsed() {
             Some(messages) if !matches!(self.dialect, Dialect::Native { .. }) => {
-                messages.iter().for_each(|message| self.write_as_it_is(message, config, batch));
+                self.write_parsed(messages, config, batch);
             }
             _ => self.write_as_it_is(prepared, config, batch),
         }
+    }
+
+    #[cold]
+    fn write_parsed(self, messages: &[Arc<Prepared>], config: &Config, batch: &mut Batch) {
+        messages.iter().for_each(|message| self.write_as_it_is(message, config, batch));
     }
 
     #[inline]

@@ -68,12 +68,12 @@ type Attempt = (Option<Box<Http>>, Result<Answer, TransportError>);
 
 /// One request on one connection; the request comes back if nothing of it was sent.
 async fn attempt(
-    mut http: Box<Http>,
+    http: Box<Http>,
     request: Request<Full<Bytes>>,
     bytes_max: usize,
 ) -> Result<Attempt, Box<Request<Full<Bytes>>>> {
-    let Http { sender, driver } = &mut *http;
-    let mut has_ended = false;
+    let Http { mut sender, driver } = *http;
+    let mut driver = Some(driver);
     let outcome = {
         let work = async {
             if sender.ready().await.is_err() {
@@ -91,19 +91,24 @@ async fn attempt(
             }
         };
         tokio::pin!(work);
+        let ended = async {
+            if let Some(driver) = &mut driver {
+                let _ = driver.await;
+            }
+        };
         tokio::select! {
             biased;
             outcome = &mut work => outcome,
-            // What it has read is still handed over.
-            _ = driver => {
-                has_ended = true;
+            () = ended => {
+                // A request that it has not taken up comes back with it. What it has read is still handed over.
+                driver = None;
                 work.await
             }
         }
     };
     let answer = outcome?;
-    let is_reusable = !has_ended && answer.is_ok();
-    Ok((is_reusable.then_some(http), answer))
+    let http = driver.filter(|_| answer.is_ok()).map(|driver| Box::new(Http { sender, driver }));
+    Ok((http, answer))
 }
 
 async fn read(
@@ -128,5 +133,44 @@ async fn read(
     match is_ok {
         true => Ok(Answer { headers, body: bytes.freeze() }),
         false => Err(TransportError::Status(status.as_u16(), String::from_utf8_lossy(&bytes).into_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::address::Address;
+    use crate::config::Config;
+
+    /// The end of a connection and the next request may meet anywhere: at each point one of them comes first.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn connection_that_ends_between_two_requests_is_replaced_or_told() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/", listener.local_addr().expect("an address"));
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let _ = stream.read(&mut [0; 1024]).await;
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+                });
+            }
+        });
+        let address = Address::parse(&url).expect("a URL");
+        let connector = Arc::new(Connector::new(address, &Config::default()).expect("no proxy"));
+        let rounds = async {
+            let mut lane = Lane::default();
+            for _ in 0..5000 {
+                let request = Request::get("/").header("host", "localhost").body(Full::default()).expect("a request");
+                if let Ok(answer) = lane.exchange(&connector, request, 100).await {
+                    assert_eq!(answer.body, "ok");
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), rounds).await.expect("no request hangs");
     }
 }

@@ -56,6 +56,10 @@ impl Formatter for Attach<'_> {
             return write_plain_string(writer, value);
         }
         let num = self.attachments.len();
+        if num == 0 {
+            // Most packets have no second one.
+            self.attachments.reserve_exact(1);
+        }
         self.attachments.push(Bytes::copy_from_slice(value));
         write!(writer, "{{\"_placeholder\":true,\"num\":{num}}}")
     }

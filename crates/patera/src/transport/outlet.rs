@@ -24,11 +24,11 @@ impl Form {
     /// Adds a packet of the application.
     #[inline]
     pub(crate) fn write(self, prepared: &Prepared, config: &Config, batch: &mut Batch) {
-        match prepared.parsed() {
-            Some(messages) if !matches!(self.dialect, Dialect::Native { .. }) => {
+        match (prepared.parsed(), self.dialect) {
+            (Some(messages), Dialect::Engine { .. } | Dialect::EngineV3 { .. }) => {
                 self.write_parsed(messages, config, batch);
             }
-            _ => self.write_as_it_is(prepared, config, batch),
+            (None, _) | (Some(_), Dialect::Native { .. }) => self.write_as_it_is(prepared, config, batch),
         }
     }
 

@@ -131,6 +131,8 @@ mod guide {
     mod auth {}
     #[doc = include_str!("../../../docs/guide/binary.md")]
     mod binary {}
+    #[doc = include_str!("../../../docs/guide/parsers.md")]
+    mod parsers {}
     #[doc = include_str!("../../../docs/guide/limits.md")]
     mod limits {}
     #[doc = include_str!("../../../docs/guide/recovery.md")]

@@ -21,7 +21,6 @@ export const pateraClient = {
     "non-ASCII",
     "non-ASCII namespaces",
     "notice a refused POST",
-    "order",
     "reconnect",
     "shared",
     "slow upgrade",

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { isReference } from "../harness/server.mjs";
 
 const values = [
   "text",
@@ -31,7 +32,9 @@ export const events = [
     name: "every JSON value comes back as it went",
     async run(stage) {
       const client = await stage.connect();
-      const sent = stage.kind.wrapsIntegers ? values.filter((value) => value !== 1e21) : values;
+      // Its codec wraps integers, on either side.
+      const wraps = stage.kind.wrapsIntegers || (isReference && stage.kind.server?.parser === "msgpack");
+      const sent = wraps ? values.filter((value) => value !== 1e21) : values;
       await client.emit("echo", ...sent);
       stage.equal(await client.next("echo"), sent);
     },

@@ -175,3 +175,36 @@ async fn a_client_that_is_gone_is_noticed_by_the_broadcast() {
     .await;
     expect_numbers(&mut other, n).await;
 }
+
+/// One task flushes 256 sessions at the most: those beyond it have one more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sleepers_of_one_task_and_those_beyond_it_get_everything() {
+    let io = Io::new();
+    let address = serve(&io).await;
+    let mut clients = Vec::new();
+    for n in 0..257 {
+        let (client, id) = Client::connect(address).await;
+        let rooms = [(255, "max - 1"), (256, "max"), (257, "max + 1")];
+        let socket = io.socket(&id).expect("a socket");
+        rooms.iter().filter(|(size, _)| n < *size).for_each(|(_, room)| socket.join(*room));
+        clients.push(client);
+    }
+    for (size, room) in [(255, "max - 1"), (256, "max"), (257, "max + 1")] {
+        io.to(room).emit("n", size);
+        for client in &mut clients[..size] {
+            assert_eq!(number(client).await, size);
+        }
+    }
+}
+
+/// What is larger than 8 KiB is left to the session itself.
+#[tokio::test]
+async fn packets_around_the_size_that_is_flushed_arrive() {
+    let io = Io::new();
+    let (mut client, _) = Client::connect(serve(&io).await).await;
+    only_socket(&io).await;
+    for size in 8130..8230 {
+        io.emit("n", (size, "x".repeat(size)));
+        client.expect(&format!(r#"42["n",{size},"{}"]"#, "x".repeat(size))).await;
+    }
+}

@@ -3,6 +3,7 @@
 // PATERA_CLIENT names the program.
 
 import { startProgram } from "./lines.mjs";
+import { node4 } from "./node.mjs";
 
 /** Why these tests are skipped, or false. */
 export const isMissing = !process.env.PATERA_CLIENT && "PATERA_CLIENT names no program";
@@ -10,23 +11,9 @@ export const isMissing = !process.env.PATERA_CLIENT && "PATERA_CLIENT names no p
 export const pateraClient = {
   name: "patera-client",
   modes: ["polling", "websocket", "upgrade"],
-  can: new Set([
-    "auth",
-    "empty bytes",
-    "headers",
-    "long polls",
-    "namespace auth",
-    "namespace ids",
-    "namespaces",
-    "non-ASCII",
-    "non-ASCII namespaces",
-    "notice a refused POST",
-    "reconnect",
-    "shared",
-    "slow upgrade",
-    "volatile",
-  ]),
-  reasons: { byServer: "io server disconnect", byClient: "io client disconnect", lost: /^transport (close|error)$/ },
+  // Its transport is its own business.
+  can: new Set([...node4.can].filter((ability) => ability !== "cut")),
+  reasons: node4.reasons,
   start: () => startProgram("the agent of patera-client", process.env.PATERA_CLIENT),
 };
 

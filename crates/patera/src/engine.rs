@@ -17,38 +17,26 @@
 //! }
 //! ```
 
-use std::collections::VecDeque;
-use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+mod message;
+mod serving;
+mod session;
 
-use bytes::Bytes;
-use parking_lot::{Mutex, RwLock};
-use patera_protocol::engineio;
-use patera_protocol::engineio::{Transport, Version};
-use patera_protocol::socketio::Slot;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
 use tokio::net::{TcpListener, ToSocketAddrs};
 
+pub use self::message::Message;
+use self::serving::{ConnectionHandler, Serving};
+pub use self::session::Session;
+use crate::config::Config;
 pub use crate::connection_error::ConnectionError;
-
-use crate::config::{Config, INBOX_MESSAGES_MAX};
 use crate::core::{Core, Shared};
-use crate::error::{DisconnectReason, EmitError};
-use crate::handshake::Handshake;
 use crate::http::{Host, Layer, Listener, NotFound, Paths, Service};
-use crate::outbox::{Command, Item, PendingAck};
-use crate::prepared::Prepared;
-use crate::session;
-use crate::session::{Application, Link, Scope};
+use crate::session::Link;
 use crate::stats::Stats;
-use crate::tasks::catch;
-use crate::trace::trace;
-
-type ConnectionHandler = Arc<dyn Fn(Session) -> SessionTask + Send + Sync>;
-type SessionTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 struct EngineInner {
     core: Arc<Core>,
@@ -200,262 +188,9 @@ impl Host for EngineInner {
 
     fn start(self: Arc<Self>, shared: Arc<Shared>, link: Link) {
         let handler = self.handler.read().clone();
-        let session = Session { shared: shared.clone(), inbox: Arc::default() };
-        session::Session::spawn(shared, link, EngineConnection { handler, session, task: None });
+        let serving = Serving::new(handler, shared.clone());
+        crate::session::Session::spawn(shared, link, serving);
     }
 
     fn start_native(self: Arc<Self>, _: Arc<Shared>, _: Link, _: &str) {}
-}
-
-/// A message of Engine.IO.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Message {
-    /// A text: `4hello`.
-    Text(String),
-    /// Bytes: a binary frame, or `b` and base64 over polling.
-    Binary(Bytes),
-}
-
-impl From<&str> for Message {
-    fn from(text: &str) -> Self {
-        Message::Text(text.to_owned())
-    }
-}
-
-impl From<String> for Message {
-    fn from(text: String) -> Self {
-        Message::Text(text)
-    }
-}
-
-impl From<Bytes> for Message {
-    fn from(data: Bytes) -> Self {
-        Message::Binary(data)
-    }
-}
-
-impl From<Vec<u8>> for Message {
-    fn from(data: Vec<u8>) -> Self {
-        Message::Binary(data.into())
-    }
-}
-
-/// One client. Cheap to clone; clones are the same session. Safe to use from any task or thread.
-#[derive(Clone)]
-pub struct Session {
-    shared: Arc<Shared>,
-    inbox: Arc<Mutex<Inbox>>,
-}
-
-/// Messages that came and were not received yet: while they are more than a payload's limit, nothing is read from the client.
-#[derive(Default)]
-struct Inbox {
-    messages: VecDeque<Message>,
-    bytes: usize,
-    /// Who waits for one; seldom more than one task.
-    receivers: Vec<Waker>,
-    /// The session's task, while it does not read.
-    reader: Option<Waker>,
-    closed: Option<DisconnectReason>,
-}
-
-impl Session {
-    /// The session's id, as in `?sid=…`.
-    pub fn id(&self) -> &str {
-        self.shared.sid.as_str()
-    }
-
-    /// The request that opened it.
-    pub fn handshake(&self) -> &Handshake {
-        &self.shared.handshake
-    }
-
-    /// The revision of Engine.IO that the client speaks: 4, or 3 with [`Config::allow_eio3`].
-    pub fn protocol(&self) -> Version {
-        self.shared.dialect.version
-    }
-
-    /// The transport it is on now.
-    pub fn transport(&self) -> Transport {
-        self.shared.transport()
-    }
-
-    /// Puts a message on its way; in order, whatever the transport does meanwhile. What cannot be sent is dropped and counted.
-    pub fn send(&self, message: impl Into<Message>) {
-        if let Err(error) = self.try_send(message) {
-            self.shared.core.count_drop(&error);
-        }
-    }
-
-    /// As [`send`](Self::send), and says why nothing was sent.
-    ///
-    /// # Errors
-    /// The session has ended, or its outbox is full.
-    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), EmitError> {
-        let prepared = match message.into() {
-            Message::Text(text) => Prepared::text(&text),
-            Message::Binary(data) => Prepared::binary(data),
-        };
-        self.shared.outbox.push(Item { prepared, ack: None }, &self.shared.core.config)
-    }
-
-    /// The next message of the client; `None` when the session has ended and all are received.
-    ///
-    /// # Cancel safety
-    /// Dropped before it resolves, no message is lost.
-    pub async fn recv(&self) -> Option<Message> {
-        poll_fn(|cx| self.inbox.lock().poll_recv(cx)).await
-    }
-
-    /// Why the session has ended; `None` while it has not.
-    pub fn close_reason(&self) -> Option<DisconnectReason> {
-        self.inbox.lock().closed
-    }
-
-    /// Ends the session, behind what was sent: reason `forced close`.
-    pub fn close(&self) {
-        self.shared.outbox.command(Command::Close { reason: DisconnectReason::ForcedClose, flush: true });
-    }
-}
-
-impl fmt::Debug for Session {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("id", &self.id()).finish()
-    }
-}
-
-impl Inbox {
-    fn poll_recv(&mut self, cx: &Context<'_>) -> Poll<Option<Message>> {
-        match self.messages.pop_front() {
-            Some(message) => {
-                self.bytes -= message.len();
-                if let Some(reader) = self.reader.take() {
-                    reader.wake();
-                }
-                Poll::Ready(Some(message))
-            }
-            None if self.closed.is_some() => Poll::Ready(None),
-            None => {
-                if !self.receivers.iter().any(|receiver| receiver.will_wake(cx.waker())) {
-                    self.receivers.push(cx.waker().clone());
-                }
-                Poll::Pending
-            }
-        }
-    }
-
-    fn push(&mut self, message: Message) {
-        self.bytes += message.len();
-        self.messages.push_back(message);
-        self.wake_receivers();
-    }
-
-    fn wake_receivers(&mut self) {
-        self.receivers.drain(..).for_each(Waker::wake);
-    }
-
-    /// While it is full, taking a message out wakes the session's task. Seen and set under one lock, so that none is missed.
-    fn wake_reader_when_taken_from(&mut self, reader: &Waker, bytes_max: usize) {
-        if self.is_full(bytes_max) {
-            self.reader = Some(reader.clone());
-        }
-    }
-
-    fn is_full(&self, bytes_max: usize) -> bool {
-        self.messages.len() >= INBOX_MESSAGES_MAX || self.bytes > bytes_max
-    }
-}
-
-impl Message {
-    fn len(&self) -> usize {
-        match self {
-            Message::Text(text) => text.len(),
-            Message::Binary(data) => data.len(),
-        }
-    }
-}
-
-struct EngineConnection {
-    handler: Option<ConnectionHandler>,
-    session: Session,
-    task: Option<SessionTask>,
-}
-
-impl EngineConnection {
-    /// Polls the user's function; `None` if it panicked.
-    fn poll_task(&mut self, scope: &Scope<'_>) -> Option<Poll<()>> {
-        let Some(task) = &mut self.task else { return Some(Poll::Ready(())) };
-        let polled = catch(|| task.as_mut().poll(&mut Context::from_waker(scope.waker)));
-        if !matches!(polled, Some(Poll::Pending)) {
-            self.task = None;
-        }
-        polled
-    }
-}
-
-impl Application for EngineConnection {
-    fn open(&mut self, _: &Scope<'_>) {
-        let started = self.handler.take().and_then(|handler| catch(|| handler(self.session.clone())));
-        match started {
-            Some(task) => self.task = Some(task),
-            None => self.session.close(),
-        }
-    }
-
-    fn handle_message(&mut self, message: engineio::Message<'_>, scope: &Scope<'_>) -> Result<(), DisconnectReason> {
-        let message = match message {
-            engineio::Message::Text(text) => Message::Text(text.to_owned()),
-            engineio::Message::Binary(data) => Message::Binary(Bytes::copy_from_slice(data)),
-        };
-        let mut inbox = self.session.inbox.lock();
-        inbox.push(message);
-        inbox.wake_reader_when_taken_from(scope.waker, scope.shared.core.config.max_http_buffer_size);
-        Ok(())
-    }
-
-    fn handle_leave(&mut self, _: Slot, _: u64, _: &Scope<'_>) {}
-
-    fn handle_leave_all(&mut self, _: &Scope<'_>) {}
-
-    fn handle_sent(&mut self, _: PendingAck) {}
-
-    fn handle_forget(&mut self, _: Slot, _: u64) {}
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        None
-    }
-
-    fn handle_timeout(&mut self, _: &Scope<'_>) -> Result<(), DisconnectReason> {
-        Ok(())
-    }
-
-    fn is_full(&self) -> bool {
-        self.session.inbox.lock().is_full(self.session.shared.core.config.max_http_buffer_size)
-    }
-
-    fn poll(&mut self, scope: &Scope<'_>) -> Result<(), DisconnectReason> {
-        if self.task.is_some() {
-            match self.poll_task(scope) {
-                Some(Poll::Ready(())) => self.session.close(),
-                Some(Poll::Pending) => {}
-                None => {
-                    trace!(warn, "patera::engine", "connection handler panicked", sid = %self.session.id());
-                    return Err(DisconnectReason::HandlerPanicked);
-                }
-            }
-        }
-        let bytes_max = scope.shared.core.config.max_http_buffer_size;
-        self.session.inbox.lock().wake_reader_when_taken_from(scope.waker, bytes_max);
-        Ok(())
-    }
-
-    fn close(&mut self, reason: DisconnectReason, _: &Scope<'_>) {
-        let mut inbox = self.session.inbox.lock();
-        inbox.closed = Some(reason);
-        inbox.wake_receivers();
-    }
-
-    fn poll_closed(&mut self, scope: &Scope<'_>) -> Poll<()> {
-        self.poll_task(scope).unwrap_or(Poll::Ready(()))
-    }
 }

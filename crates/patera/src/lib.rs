@@ -139,6 +139,8 @@ mod guide {
     mod recovery {}
     #[doc = include_str!("../../../docs/guide/deploying.md")]
     mod deploying {}
+    #[doc = include_str!("../../../docs/guide/security.md")]
+    mod security {}
     #[doc = include_str!("../../../docs/guide/cluster.md")]
     mod cluster {}
     #[doc = include_str!("../../../docs/guide/coming-from-socketio.md")]

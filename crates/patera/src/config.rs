@@ -22,6 +22,9 @@ use crate::http::{Cookie, Cors, HttpCompression};
 /// What [`Config::allow_request`] keeps.
 pub(crate) type AllowRequest =
     Arc<dyn Fn(Handshake) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> + Send + Sync>;
+/// What [`Config::generate_id`] keeps.
+pub(crate) type GenerateId =
+    Arc<dyn Fn(Handshake) -> Pin<Box<dyn Future<Output = Result<String, Error>> + Send>> + Send + Sync>;
 /// What [`Config::initial_headers`] and [`Config::headers`] keep.
 pub(crate) type HeadersHook = Arc<dyn Fn(&mut HeaderMap, &Handshake) + Send + Sync>;
 
@@ -163,6 +166,7 @@ pub struct Config {
 
     pub(crate) bus: Option<Arc<dyn Bus>>,
     pub(crate) allow_request: Option<AllowRequest>,
+    pub(crate) generate_id: Option<GenerateId>,
     pub(crate) initial_headers: Option<HeadersHook>,
     pub(crate) headers: Option<HeadersHook>,
 }
@@ -215,6 +219,7 @@ impl Default for Config {
             cluster: ClusterConfig::default(),
             bus: None,
             allow_request: None,
+            generate_id: None,
             initial_headers: None,
             headers: None,
         }
@@ -277,6 +282,30 @@ impl Config {
         Fut: Future<Output = Result<(), Error>> + Send + 'static,
     {
         self.allow_request = Some(Arc::new(move |request| Box::pin(hook(request))));
+    }
+
+    /// Makes the id of each session, `sid` in the open packet; without it they are 20 random characters. Called once per handshake,
+    /// behind [`allow_request`](Self::allow_request). Ids of sockets are drawn all the same, but for those of Engine.IO 3.
+    ///
+    /// ```
+    /// # let mut config = patera::Config::default();
+    /// # fn random() -> String { "…".to_owned() }
+    /// config.generate_id(async |_| Ok(format!("node-7.{}", random())));   // for a balancer that routes by the id
+    /// ```
+    ///
+    /// Who knows a session's id can speak for it while it polls: do not let it be guessed. Letters, digits and `-._~:@/`, at most
+    /// 128 bytes.
+    ///
+    /// # Errors
+    /// What the hook returns as `Err`, an id that is empty, too long, or has other characters, and the id of a session that lives
+    /// refuse the request with status 400 and code 3, "Bad request". Why is in the context of
+    /// [`on_connection_error`](crate::engine::Server::on_connection_error): `ID_GENERATION_ERROR`.
+    pub fn generate_id<F, Fut>(&mut self, hook: F)
+    where
+        F: Fn(Handshake) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<String, Error>> + Send + 'static,
+    {
+        self.generate_id = Some(Arc::new(move |request| Box::pin(hook(request))));
     }
 
     /// Adds headers to the first response of each session: the first polling answer or the 101.
@@ -360,6 +389,8 @@ impl Default for ConnectionStateRecovery {
     }
 }
 
+/// Bytes of an id that [`Config::generate_id`] makes. With a longer one the request is refused.
+pub(crate) const SESSION_ID_BYTES_MAX: usize = 128;
 /// Packets handled in one turn of a session before other sessions run.
 pub(crate) const PACKETS_PER_TURN: usize = 64;
 /// Sessions whose outboxes one task flushes after a broadcast: other workers take other tasks.

@@ -40,7 +40,8 @@ impl ConnectionError {
     ///
     /// ```text
     /// 0 {"transport":"carrier pigeon"}   1 {"sid":"unknown"}   2 {"method":"POST"}
-    /// 3 {"name":"TRANSPORT_MISMATCH"}, or INVALID_ORIGIN, PROTOCOL_MISMATCH, TRANSPORT_HANDSHAKE_ERROR, BAD_REQUEST
+    /// 3 {"name":"TRANSPORT_MISMATCH"}, or INVALID_ORIGIN, PROTOCOL_MISMATCH, TRANSPORT_HANDSHAKE_ERROR, BAD_REQUEST,
+    ///   {"name":"ID_GENERATION_ERROR","error":"another session has this id"}
     /// 4 {"message":"Forbidden"}          5 {"protocol":"2"}
     /// ```
     pub fn context(&self) -> &Map {
@@ -108,6 +109,12 @@ impl Watched {
 
     pub(crate) fn handshake_refused(self) {
         self.tell(RequestError::BadRequest, entry("name", "TRANSPORT_HANDSHAKE_ERROR"));
+    }
+
+    pub(crate) fn id_refused(self, why: &str) {
+        let mut context = entry("name", "ID_GENERATION_ERROR");
+        context.insert("error", Value::from(why));
+        self.tell(RequestError::BadRequest, context);
     }
 
     fn tell(self, error: RequestError, context: Map) {

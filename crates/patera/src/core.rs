@@ -18,7 +18,7 @@ use crate::handshake::Handshake;
 use crate::outbox::Outbox;
 use crate::recovery::Recovery;
 use crate::registry::Registry;
-use crate::sid::Sid;
+use crate::sid::Id;
 use crate::stats::{Counters, count};
 
 pub(crate) struct Core {
@@ -94,7 +94,7 @@ impl Core {
     }
 
     /// The open packet of a session that begins on `transport`.
-    pub(crate) fn open_packet(&self, sid: &Sid, transport: Transport) -> String {
+    pub(crate) fn open_packet(&self, sid: &Id, transport: Transport) -> String {
         let upgrades = match transport {
             Transport::Polling if self.engine.allow_upgrades => vec![Transport::WebSocket],
             Transport::Polling | Transport::WebSocket => Vec::new(),
@@ -112,7 +112,7 @@ impl Core {
 
 /// The part of a session that others may touch: its outbox, and what never changes.
 pub(crate) struct Shared {
-    pub(crate) sid: Sid,
+    pub(crate) sid: Id,
     pub(crate) core: Arc<Core>,
     pub(crate) outbox: Outbox,
     pub(crate) handshake: Handshake,
@@ -145,11 +145,13 @@ pub(crate) enum LinkState {
 impl Shared {
     pub(crate) fn new(
         core: Arc<Core>,
-        (handshake, dialect): (Handshake, EngineDialect),
+        sid: Id,
+        handshake: Handshake,
+        dialect: EngineDialect,
         state: LinkState,
     ) -> Arc<Self> {
         Arc::new(Shared {
-            sid: Sid::random(),
+            sid,
             core,
             outbox: Outbox::default(),
             handshake,

@@ -33,8 +33,9 @@ use self::serving::{ConnectionHandler, Serving};
 pub use self::session::Session;
 use crate::config::Config;
 pub use crate::connection_error::ConnectionError;
-use crate::core::{Core, Shared};
+use crate::core::Core;
 use crate::http::{Host, Layer, Listener, NotFound, Paths, Service};
+use crate::opening::Opening;
 use crate::session::Link;
 use crate::stats::Stats;
 
@@ -186,11 +187,11 @@ impl Host for EngineInner {
         false
     }
 
-    fn start(self: Arc<Self>, shared: Arc<Shared>, link: Link) {
+    fn start(self: Arc<Self>, opening: Opening, link: Link) {
         let handler = self.handler.read().clone();
-        let serving = Serving::new(handler, shared.clone());
-        crate::session::Session::spawn(shared, link, serving);
+        let serving = Serving::new(handler, opening.clone());
+        crate::session::Session::spawn(opening, link, serving);
     }
 
-    fn start_native(self: Arc<Self>, _: Arc<Shared>, _: Link, _: &str) {}
+    fn start_native(self: Arc<Self>, _: Opening, _: Link, _: &str) {}
 }

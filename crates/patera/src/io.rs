@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, ToSocketAddrs};
 
 use crate::config::Config;
 use crate::connection::Connection;
-use crate::core::{Core, Shared};
+use crate::core::Core;
 use crate::engine;
 #[cfg(feature = "regex")]
 use crate::error::Error;
@@ -27,6 +27,7 @@ use crate::namespace::{Namespace, NamespaceInner};
 use crate::namespaces;
 use crate::namespaces::{Kind, Namespaces, Pattern};
 use crate::native::NativeConnection;
+use crate::opening::Opening;
 use crate::parser::ParsedConnection;
 use crate::session::{Link, Session};
 use crate::state::TypeMap;
@@ -398,24 +399,24 @@ impl Host for IoInner {
         self.natives.read().contains_key(path)
     }
 
-    fn start(self: Arc<Self>, shared: Arc<Shared>, link: Link) {
+    fn start(self: Arc<Self>, opening: Opening, link: Link) {
         if let Some(cluster) = &self.core.cluster {
             cluster.start(&self);
         }
-        let version = shared.dialect.version;
+        let version = opening.dialect.version;
         let parser = self.core.config.parser.clone();
         let connection = Connection::new(self, version);
         match parser {
-            None => Session::spawn(shared, link, connection),
-            Some(parser) => Session::spawn(shared, link, ParsedConnection::new(connection, &*parser)),
+            None => Session::spawn(opening, link, connection),
+            Some(parser) => Session::spawn(opening, link, ParsedConnection::new(connection, &*parser)),
         }
     }
 
-    fn start_native(self: Arc<Self>, shared: Arc<Shared>, link: Link, path: &str) {
+    fn start_native(self: Arc<Self>, opening: Opening, link: Link, path: &str) {
         let Link::WebSocket(websocket) = &link else { return };
         let Dialect::Native { raw } = websocket.dialect else { return };
         let Some(namespace) = self.natives.read().get(path).cloned() else { return };
-        Session::spawn(shared, link, NativeConnection::new(self.clone(), namespace, raw));
+        Session::spawn(opening, link, NativeConnection::new(self.clone(), namespace, raw));
     }
 }
 

@@ -30,7 +30,7 @@
 //! | [`answers`](Answers), `acks`, [`remote`](RemoteSocket) | acknowledgements awaited, and sockets from afar |
 //! | [`config`](Config), [`error`](Error), [`stats`](Stats) | options and limits, what goes wrong, counters |
 //! | `connection`, [`parser`], `native`, [`engine`] | what a session carries: Socket.IO, in other forms than JSON, a plain WebSocket, a user's own protocol |
-//! | `session`, `transport` | the task that owns a session, and how its packets travel |
+//! | `opening`, `session`, `transport` | how a session begins, the task that owns it, and how its packets travel |
 //! | `outbox`, `prepared`, `deflated`, `rooms`, `registry` | what crosses threads: packets and who gets them |
 //! | `cluster` | other servers: what is said to them, what they ask |
 //! | `http` | requests, compression, CORS, cookie, tower, listening |
@@ -62,6 +62,7 @@ mod listeners;
 mod namespace;
 mod namespaces;
 mod native;
+mod opening;
 mod outbox;
 mod outgoing;
 pub mod parser;

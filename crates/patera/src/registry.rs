@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use parking_lot::RwLock;
 
 use crate::core::Shared;
-use crate::sid::Sid;
 
-/// Its size is the number of living sessions; ids are drawn by us, lookups may name anything. A pointer an entry: the id is
-/// in the session.
+/// Its size is the number of sessions that live or are being opened; lookups may name anything. A pointer an entry: the id is in
+/// the session.
 #[derive(Default)]
 pub(crate) struct Registry {
     sessions: RwLock<HashTable<Arc<Shared>>>,
@@ -19,20 +19,27 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    pub(crate) fn insert(&self, session: &Arc<Shared>) {
-        let hash = self.hasher.hash_one(session.sid);
-        let rehash = |session: &Arc<Shared>| self.hasher.hash_one(session.sid);
-        self.sessions.write().insert_unique(hash, session.clone(), rehash);
+    /// False if another session has this id.
+    pub(crate) fn insert(&self, session: &Arc<Shared>) -> bool {
+        let id = session.sid.as_str();
+        let rehash = |session: &Arc<Shared>| self.hash(session.sid.as_str());
+        match self.sessions.write().entry(self.hash(id), |session| session.sid.as_str() == id, rehash) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(entry) => {
+                entry.insert(session.clone());
+                true
+            }
+        }
     }
 
     pub(crate) fn find(&self, sid: &str) -> Option<Arc<Shared>> {
-        let sid = Sid::parse(sid)?;
-        self.sessions.read().find(self.hasher.hash_one(sid), |session| session.sid == sid).cloned()
+        self.sessions.read().find(self.hash(sid), |session| session.sid.as_str() == sid).cloned()
     }
 
-    pub(crate) fn remove(&self, sid: &Sid) {
-        let hash = self.hasher.hash_one(sid);
-        if let Ok(found) = self.sessions.write().find_entry(hash, |session| session.sid == *sid) {
+    /// Takes this session out, and none that has its id since.
+    pub(crate) fn remove(&self, session: &Arc<Shared>) {
+        let hash = self.hash(session.sid.as_str());
+        if let Ok(found) = self.sessions.write().find_entry(hash, |other| Arc::ptr_eq(other, session)) {
             found.remove();
         }
     }
@@ -40,5 +47,9 @@ impl Registry {
     /// A copy, so that no lock is held while each is told something.
     pub(crate) fn all(&self) -> Vec<Arc<Shared>> {
         self.sessions.read().iter().cloned().collect()
+    }
+
+    fn hash(&self, id: &str) -> u64 {
+        self.hasher.hash_one(id)
     }
 }

@@ -27,6 +27,7 @@ use crate::config::PACKETS_PER_TURN;
 use crate::core::{LinkState, Shared};
 use crate::details::DisconnectDetails;
 use crate::error::DisconnectReason;
+use crate::opening::Opening;
 use crate::outbox::{Command, PendingAck};
 use crate::stats::count;
 use crate::trace::trace;
@@ -94,7 +95,8 @@ pub(crate) enum Link {
 
 impl<A: Application> Session<A> {
     /// Starts the session's task. It ends by itself; `Command::Close` ends it from outside.
-    pub(crate) fn spawn(shared: Arc<Shared>, link: Link, app: A) {
+    pub(crate) fn spawn(opening: Opening, link: Link, app: A) {
+        let shared = opening.begin();
         let now = tokio::time::Instant::now().into_std();
         let transport = match link {
             Link::Polling(_) => Transport::Polling,
@@ -104,7 +106,6 @@ impl<A: Application> Session<A> {
             engineio::Session::server_with_version(shared.dialect.version, transport, &shared.core.engine, now);
         count(&shared.core.counters.sessions_opened, 1);
         shared.core.runtime.get_or_init(Handle::current);
-        shared.core.registry.insert(&shared);
         if shared.core.is_closing() {
             // `close` may have looked before this one was there.
             shared.outbox.command(Command::Close { reason: DisconnectReason::ServerShuttingDown, flush: true });
@@ -367,7 +368,7 @@ impl<A: Application> Session<A> {
 impl<A: Application> Drop for Session<A> {
     fn drop(&mut self) {
         self.shared.outbox.close();
-        self.shared.core.registry.remove(&self.shared.sid);
+        self.shared.core.registry.remove(&self.shared);
         count(&self.shared.core.counters.sessions_closed, 1);
         self.shared.core.session_ended.notify_waiters();
     }

@@ -10,7 +10,7 @@ use patera_websocket::Extensions;
 use super::refusal::Refusal;
 use super::respond::{Host, admit, check_origin, refuse};
 use super::websocket::begin;
-use crate::core::{LinkState, Shared};
+use crate::core::LinkState;
 use crate::transport::{Duplex, Stream};
 
 pub(crate) async fn accept(
@@ -20,21 +20,20 @@ pub(crate) async fn accept(
 ) -> Result<(), Response<Bytes>> {
     let (parts, ()) = request.into_parts();
     let watched = host.core().connection_errors.watch(&parts, true);
-    let admitted = async {
+    let opening = async {
         let query = Query::parse(parts.uri.query().unwrap_or_default())?;
         let offered = host.core().config.transports.contains(&Transport::WebSocket);
         if !offered || query.transport()? != Transport::WebSocket {
             return Err(Refusal::from(RequestError::UnknownTransport));
         }
         check_origin(host.core(), &parts)?;
-        admit(host.core(), &parts, Some(&query)).await
+        admit(host.core(), &parts, Some(&query), LinkState::WebSocket).await
     };
-    let admitted = admitted.await.map_err(|refusal| {
+    let opening = opening.await.map_err(|refusal| {
         refuse(host.core(), &refusal, watched);
         refusal.response(true)
     })?;
-    let shared = Shared::new(host.core().clone(), admitted, LinkState::WebSocket);
-    let link = begin(&shared, Stream::Other(stream), Bytes::new(), &Extensions::default());
-    host.start(shared, link);
+    let link = begin(&opening, Stream::Other(stream), Bytes::new(), &Extensions::default());
+    host.start(opening, link);
     Ok(())
 }

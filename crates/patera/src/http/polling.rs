@@ -27,24 +27,23 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html");
 /// `GET …EIO=4&transport=polling`: opens a session, answers the open packet and nothing else.
 pub(super) async fn open(host: Arc<dyn Host>, parts: Parts, query: &Query<'_>) -> Result<Response<Bytes>, Refusal> {
     let core = host.core().clone();
-    let (handshake, dialect) = admit(&core, &parts, Some(query)).await?;
-    let format = format(&core, query, dialect)?;
-    let shared = Shared::new(core.clone(), (handshake, dialect), LinkState::Polling);
+    let opening = admit(&core, &parts, Some(query), LinkState::Polling).await?;
+    let format = format(&core, query, opening.dialect)?;
     let mut payload = payload::Encoder::with_format(format);
-    payload.push_text(core.open_packet(&shared.sid, Transport::Polling).as_bytes());
+    payload.push_text(core.open_packet(&opening.sid, Transport::Polling).as_bytes());
     let content_type = HeaderValue::from_static(payload.content_type());
     let asked = Asked::new(&core, &parts.headers);
     let response = asked.answer(payload.finish().into(), content_type);
     let mut response = asked.compress(&core, response).await;
     let headers = response.headers_mut();
-    if let Some(cookie) = core.config.cookie.as_ref().and_then(|cookie| cookie.header(shared.sid.as_str())) {
+    if let Some(cookie) = core.config.cookie.as_ref().and_then(|cookie| cookie.header(opening.sid.as_str())) {
         headers.append(SET_COOKIE, cookie);
     }
     if let Some(hook) = &core.config.initial_headers {
-        hook(headers, &shared.handshake);
+        hook(headers, &opening.handshake);
     }
-    add_headers(&shared, headers);
-    host.start(shared, Link::Polling(PollingLink::default()));
+    add_headers(&opening, headers);
+    host.start(opening, Link::Polling(PollingLink::default()));
     Ok(response)
 }
 

@@ -1,15 +1,21 @@
 //! A request that is refused: what it gets. PROTOCOL "Errors".
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 use patera_protocol::engineio::RequestError;
+
+use crate::sid::IdError;
 
 /// Why a request is refused.
 #[derive(Debug)]
 pub(crate) enum Refusal {
     /// An Engine.IO error, with its code.
     Engine(RequestError),
+    /// The session cannot get the id that was made for it: code 3, as a bad request. Why is for the server alone.
+    Id(Cow<'static, str>),
     /// The WebSocket handshake is malformed.
     WebSocket(patera_websocket::Refusal),
     /// Not GET or POST on a living session: 405.
@@ -34,17 +40,18 @@ impl From<RequestError> for Refusal {
     }
 }
 
+impl From<IdError> for Refusal {
+    fn from(error: IdError) -> Self {
+        Refusal::Id(error.message().into())
+    }
+}
+
 impl Refusal {
     /// The response; `upgrade` tells whether the request asked for a WebSocket, which gets its message as plain text.
     pub(crate) fn response(&self, upgrade: bool) -> Response<Bytes> {
         let (status, body) = match self {
-            Refusal::Engine(error) => {
-                let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
-                return match upgrade {
-                    true => plain(status, error.message().to_owned().into()),
-                    false => json(status, error.body().into()),
-                };
-            }
+            Refusal::Engine(error) => return engine(error, upgrade),
+            Refusal::Id(_) => return engine(&RequestError::BadRequest, upgrade),
             Refusal::WebSocket(refusal) => {
                 let (parts, body) = refusal.response().into_parts();
                 return closing(Response::from_parts(parts, body.into()));
@@ -71,6 +78,14 @@ impl Refusal {
             _ => {}
         }
         response
+    }
+}
+
+fn engine(error: &RequestError, upgrade: bool) -> Response<Bytes> {
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    match upgrade {
+        true => plain(status, error.message().to_owned().into()),
+        false => json(status, error.body().into()),
     }
 }
 

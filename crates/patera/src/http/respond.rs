@@ -15,9 +15,11 @@ use super::paths::Paths;
 use super::refusal::Refusal;
 use super::{polling, websocket};
 use crate::connection_error::Watched;
-use crate::core::{Core, EngineDialect, Shared};
+use crate::core::{Core, EngineDialect, LinkState, Shared};
 use crate::handshake::Handshake;
+use crate::opening::Opening;
 use crate::session::Link;
+use crate::sid::Id;
 use crate::stats::count;
 use crate::trace::trace;
 
@@ -27,8 +29,8 @@ pub(crate) trait Host: Send + Sync + 'static {
     fn paths(&self) -> &Paths;
     /// Whether plain WebSockets are served at this path.
     fn is_native(&self, path: &str) -> bool;
-    fn start(self: Arc<Self>, shared: Arc<Shared>, link: Link);
-    fn start_native(self: Arc<Self>, shared: Arc<Shared>, link: Link, path: &str);
+    fn start(self: Arc<Self>, opening: Opening, link: Link);
+    fn start_native(self: Arc<Self>, opening: Opening, link: Link, path: &str);
 }
 
 impl dyn Host {
@@ -77,6 +79,7 @@ pub(super) fn refuse(core: &Core, refusal: &Refusal, watched: Option<Watched>) {
     match (watched, refusal) {
         (Some(watched), Refusal::Engine(error)) => watched.refused(core, error),
         (Some(watched), Refusal::WebSocket(_)) => watched.handshake_refused(),
+        (Some(watched), Refusal::Id(why)) => watched.id_refused(why),
         (_, _) => {}
     }
 }
@@ -130,12 +133,13 @@ where
     }
 }
 
-/// Lets a client in or not, and keeps what its request said. Plain WebSockets have no query of ours.
+/// Lets a client in or not, and opens a session for it. Plain WebSockets have no query of ours.
 pub(super) async fn admit(
-    core: &Core,
+    core: &Arc<Core>,
     parts: &Parts,
     query: Option<&Query<'_>>,
-) -> Result<(Handshake, EngineDialect), Refusal> {
+    state: LinkState,
+) -> Result<Opening, Refusal> {
     if core.is_closing() {
         return Err(Refusal::Closing);
     }
@@ -152,7 +156,14 @@ pub(super) async fn admit(
             EngineDialect { version, base64: query.base64, recovers: version == Version::V4 }
         }
     };
-    Ok((handshake, dialect))
+    let id = match &core.config.generate_id {
+        None => Id::random(),
+        Some(hook) => {
+            let id = hook(handshake.clone()).await.map_err(|error| Refusal::Id(error.message().into_owned().into()))?;
+            Id::given(id)?
+        }
+    };
+    Ok(Opening::new(Shared::new(core.clone(), id, handshake, dialect, state))?)
 }
 
 pub(super) fn is_upgrade(parts: &Parts) -> bool {

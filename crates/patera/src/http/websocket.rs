@@ -24,13 +24,12 @@ pub(super) async fn open(host: Arc<dyn Host>, parts: Parts, query: &Query<'_>) -
     let core = host.core().clone();
     let (mut parts, accepted, upgrade) = agree(parts, &options(&core))?;
     parts.extensions.remove::<OnUpgrade>();
-    let admitted = admit(&core, &parts, Some(query)).await?;
-    let shared = Shared::new(core, admitted, LinkState::WebSocket);
-    let response = switch(&accepted, &shared, true);
+    let opening = admit(&core, &parts, Some(query), LinkState::WebSocket).await?;
+    let response = switch(&accepted, &opening, true);
     tokio::spawn(async move {
         if let Some((stream, unread)) = finish(upgrade).await {
-            let link = begin(&shared, stream, unread, &accepted.extensions);
-            host.start(shared, link);
+            let link = begin(&opening, stream, unread, &accepted.extensions);
+            host.start(opening, link);
         }
     });
     Ok(response)
@@ -78,16 +77,15 @@ pub(super) async fn open_native(host: Arc<dyn Host>, parts: Parts) -> Result<Res
     let mut options = options(&core);
     options.subprotocols = vec![SUBPROTOCOL.to_owned()];
     let (parts, accepted, upgrade) = agree(parts, &options)?;
-    let admitted = admit(&core, &parts, None).await?;
-    let shared = Shared::new(core, admitted, LinkState::WebSocket);
-    let response = switch(&accepted, &shared, true);
+    let opening = admit(&core, &parts, None, LinkState::WebSocket).await?;
+    let response = switch(&accepted, &opening, true);
     let raw = accepted.subprotocol.as_deref() != Some(SUBPROTOCOL);
     tokio::spawn(async move {
         if let Some((stream, unread)) = finish(upgrade).await {
-            shared.handshake.learn_address(stream.peer_addr());
-            let link = WebSocketLink::new(stream, unread, Dialect::Native { raw }, &shared.core.config);
+            opening.handshake.learn_address(stream.peer_addr());
+            let link = WebSocketLink::new(stream, unread, Dialect::Native { raw }, &opening.core.config);
             let link = link.with_extensions(&accepted.extensions);
-            host.start_native(shared, Link::WebSocket(link), parts.uri.path());
+            host.start_native(opening, Link::WebSocket(link), parts.uri.path());
         }
     });
     Ok(response)

@@ -93,7 +93,7 @@ impl<A: Application> Session<A> {
             link.answer_post(PostAnswer::Invalid);
             link.answer_get(|_| false);
         }
-        self.shared.core.registry.remove(&self.shared.sid);
+        self.shared.core.registry.remove(&self.shared);
         self.shared.outbox.close();
         Phase::Ended
     }
@@ -124,7 +124,7 @@ impl<A: Application> Session<A> {
             if done || self.is_out_of_patience(now) {
                 self.phase = match &self.link {
                     Link::WebSocket(_) if done && !self.is_gone() => {
-                        self.shared.core.registry.remove(&self.shared.sid);
+                        self.shared.core.registry.remove(&self.shared);
                         self.shared.outbox.close();
                         self.wait(Phase::Lingering, now + LINGER)
                     }

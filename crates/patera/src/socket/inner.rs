@@ -22,11 +22,11 @@ use crate::outgoing;
 use crate::prepared::{Flags, Prepared};
 use crate::recovery::{self, Ended, Event, Number, Recoverable, Recovery};
 use crate::rooms::Joined;
-use crate::sid::SocketId;
+use crate::sid::Id;
 
 /// Small, for there may be a million: what most sockets do not have is boxed.
 pub(crate) struct SocketInner {
-    pub(crate) id: SocketId,
+    pub(crate) id: Id,
     state: AtomicU8,
     /// What `kept` has listeners of: most sockets have none, and are not locked to see that.
     listens: AtomicU8,
@@ -77,11 +77,11 @@ impl SocketInner {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let admitted = namespace.recovery().filter(|_| session.dialect.recovers).map(|recovery| {
             let (recoverable, recovered) = recovery.admit(&namespace, auth.as_deref(), number, &session);
-            (SocketId::from(recoverable.id()), recoverable, recovered)
+            (Id::from(recoverable.id()), recoverable, recovered)
         });
         let (id, recoverable, recovered) = match admitted {
             Some((id, recoverable, recovered)) => (id, Some(recoverable), recovered),
-            None => (SocketId::new(&namespace.name, session.dialect.version, session.sid), None, false),
+            None => (Id::of_socket(&namespace.name, session.dialect.version, &session.sid), None, false),
         };
         let is_rare = auth.is_some() || recoverable.is_some();
         let rare = is_rare.then(|| Box::new(Rare { auth: auth.map(|auth| *auth), recoverable, recovered }));

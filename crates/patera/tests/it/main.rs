@@ -19,6 +19,7 @@ mod engine;
 mod events;
 mod flushing;
 mod hyper;
+mod ids;
 mod late;
 mod legacy;
 mod limits;

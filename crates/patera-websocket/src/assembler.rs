@@ -61,7 +61,8 @@ impl Assembler {
         if let Some(inflation) = &mut self.inflation {
             return inflation.push(piece, |piece| self.body.push_within(piece, len_max));
         }
-        let end = missing.map_or(len_max, |missing| self.body.len() + piece.len() + missing);
+        let end =
+            missing.map_or(len_max, |missing| self.body.len().saturating_add(piece.len()).saturating_add(missing));
         self.body.push(piece, end)
     }
 
@@ -98,7 +99,7 @@ impl Body {
     fn push(&mut self, piece: &[u8], len_max: usize) -> Result<(), Error> {
         match self {
             Body::Text(text) => {
-                let more = room(text.text.len(), text.text.capacity(), piece.len() + 3, len_max);
+                let more = room(text.text.len(), text.text.capacity(), piece.len().saturating_add(3), len_max);
                 text.text.reserve_exact(more);
                 text.push(piece)
             }
@@ -117,9 +118,14 @@ impl Body {
     #[cfg(feature = "deflate")]
     fn push_within(&mut self, piece: &[u8], len_max: usize) -> Result<(), Error> {
         let fits = piece.len().min(len_max.saturating_sub(self.len()));
-        self.push(&piece[..fits], len_max)?;
-        if fits < piece.len() {
-            return Err(Error::Limit { what: Limit::MessageBytes, max: len_max, got: len_max as u64 + 1 });
+        let (fitting, rest) = piece.split_at(fits);
+        self.push(fitting, len_max)?;
+        if !rest.is_empty() {
+            return Err(Error::Limit {
+                what: Limit::MessageBytes,
+                max: len_max,
+                got: (len_max as u64).saturating_add(1),
+            });
         }
         Ok(())
     }
@@ -127,11 +133,11 @@ impl Body {
 
 /// What to reserve for `more` bytes: twice the capacity, so that copying stays linear, but not past the message's end.
 fn room(len: usize, capacity: usize, more: usize, len_max: usize) -> usize {
-    let needed = len + more;
+    let needed = len.saturating_add(more);
     if needed <= capacity {
         return 0;
     }
-    needed.max((capacity * 2).min(len_max)) - len
+    needed.max(capacity.saturating_mul(2).min(len_max)).saturating_sub(len)
 }
 
 #[cfg(test)]

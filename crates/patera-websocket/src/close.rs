@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::control::ControlPayload;
 use crate::error::{Error, Violation};
+use crate::inline::{CONTROL_BYTES_MAX, ControlPayload};
 
 /// Why a connection is closed. Only codes that may stand in a frame: 1005, 1006 and 1015 exist in other libraries to
 /// say what was *not* received, and cannot be made here.
@@ -72,7 +72,7 @@ impl fmt::Display for CloseCode {
 }
 
 /// The longest reason, in bytes: what a control frame carries, less the code.
-const REASON_BYTES_MAX: usize = ControlPayload::BYTES_MAX - 2;
+const REASON_BYTES_MAX: usize = CONTROL_BYTES_MAX - 2;
 
 /// Reads a close frame's payload.
 pub(crate) fn parse(payload: &[u8]) -> Result<Option<CloseFrame>, Error> {

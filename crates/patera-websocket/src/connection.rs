@@ -9,7 +9,6 @@ use std::ops::Range;
 use crate::assembler::Assembler;
 use crate::close::{self, CloseCode};
 use crate::config::Config;
-use crate::control::ControlPayload;
 use crate::error::{Error, Limit, Violation};
 use crate::event::{Event, Progress};
 use crate::frame::{Opcode, Role, encode};
@@ -17,6 +16,7 @@ use crate::frame::{Opcode, Role, encode};
 use crate::handshake::Deflate;
 use crate::handshake::Extensions;
 use crate::header::{Header, HeaderBuffer};
+use crate::inline::ControlPayload;
 use crate::mask;
 
 /// One side of a WebSocket, after the handshake.
@@ -207,7 +207,7 @@ impl Connection {
         };
         let event = match ready {
             None => None,
-            Some(Ready::Whole(opcode, range)) => match whole_event(opcode, &input[range]) {
+            Some(Ready::Whole(opcode, range)) => match whole_event(opcode, input.get(range).unwrap_or_default()) {
                 Ok(event) => {
                     self.note(&event);
                     Some(event)
@@ -308,19 +308,21 @@ impl Connection {
             let mut frame = match self.frame.take() {
                 Some(frame) => frame,
                 None => {
-                    let (used, header) = self.header.read(&input[at..], from).map_err(Error::Protocol)?;
-                    at += used;
+                    let (used, header) =
+                        self.header.read(input.get(at..).unwrap_or_default(), from).map_err(Error::Protocol)?;
+                    at = at.saturating_add(used);
                     match header {
                         Some(header) => self.begin_frame(&header)?,
                         None => return Ok((at, None)),
                     }
                 }
             };
-            let range = at..at + frame.missing.min(input.len() - at);
+            let here = frame.missing.min(input.len().saturating_sub(at));
+            let range = at..at.saturating_add(here);
             at = range.end;
-            frame.missing -= range.len();
+            frame.missing = frame.missing.saturating_sub(here);
             if from == Role::Client {
-                frame.mask = mask::apply(&mut input[range.clone()], frame.mask);
+                frame.mask = mask::apply(input.get_mut(range.clone()).unwrap_or_default(), frame.mask);
             }
             let ready = self.take_payload(&frame, input, range)?;
             if frame.missing > 0 {
@@ -344,7 +346,7 @@ impl Connection {
             (Opcode::Continuation, None) => return Err(Error::Protocol(Violation::UnexpectedContinuation)),
             (Opcode::Text | Opcode::Binary, Some(_)) => return Err(Error::Protocol(Violation::ExpectedContinuation)),
             (Opcode::Continuation, Some(message)) => {
-                message.fragments += 1;
+                message.fragments = message.fragments.saturating_add(1);
                 check_limits(&self.limits, header, message.received(), message.fragments)?;
             }
             (Opcode::Text | Opcode::Binary, None) => check_limits(&self.limits, header, 0, 1)?,
@@ -377,18 +379,19 @@ impl Connection {
             // A header alone costs no memory.
             return Ok(None);
         }
+        let piece = input.get(range.clone()).unwrap_or_default();
         if frame.opcode.is_control() {
             if complete && self.control.is_none() {
                 return Ok(Some(Ready::Whole(frame.opcode, range)));
             }
-            self.control.get_or_insert_default().extend(&input[range]);
+            self.control.get_or_insert_default().extend(piece);
             return Ok(complete.then_some(Ready::PiecedControl(frame.opcode)));
         }
         if complete && frame.fin && self.message.is_none() && !frame.is_compressed() {
             return Ok(Some(Ready::Whole(frame.opcode, range)));
         }
         let message = self.message.get_or_insert_with(|| Box::new(frame.assembler()));
-        message.push(&input[range], frame.fin.then_some(frame.missing), self.limits.message_bytes_max())?;
+        message.push(piece, frame.fin.then_some(frame.missing), self.limits.message_bytes_max())?;
         if complete && frame.fin {
             message.finish()?;
             return Ok(Some(Ready::Assembled));
@@ -497,6 +500,6 @@ fn check_limits(limits: &Limits, header: &Header, before: usize, fragments: usiz
     let check =
         |what, max: usize, got: u64| if got > max as u64 { Err(Error::Limit { what, max, got }) } else { Ok(()) };
     check(Limit::FrameBytes, widen(limits.frame_bytes_max), header.payload_len)?;
-    check(Limit::MessageBytes, limits.message_bytes_max(), before as u64 + header.payload_len)?;
+    check(Limit::MessageBytes, limits.message_bytes_max(), header.payload_len.saturating_add(before as u64))?;
     if fragments > 1 { check(Limit::Fragments, widen(limits.fragments_max), fragments as u64) } else { Ok(()) }
 }

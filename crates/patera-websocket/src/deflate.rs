@@ -30,7 +30,7 @@ use crate::frame::{FIN, FrameHeader, Opcode, RSV1, Role, append};
 pub fn deflated_server_frame(opcode: Opcode, payload: &[u8], window_bits: u8, config: &DeflateConfig) -> Option<Bytes> {
     deflate(opcode, payload, window_bits, config, |first, deflated| {
         let header = FrameHeader::new(first, 0, deflated.len());
-        let mut frame = Vec::with_capacity(header.len() + deflated.len());
+        let mut frame = Vec::with_capacity(header.len().saturating_add(deflated.len()));
         frame.extend_from_slice(&header);
         frame.extend_from_slice(deflated);
         frame.into()
@@ -73,11 +73,11 @@ fn deflate<T>(
     output.clear();
     // What has no room here has not become shorter. The compressor stops with its room; that it may end there exactly, not
     // having written all, is what the slack is for.
-    output.reserve(payload.len() + TAIL.len() + SLACK);
+    output.reserve(payload.len().saturating_add(SLACK));
     let level = config.level.min(9);
     let done = COMPRESSORS.with_borrow_mut(|compressors| {
-        let compressor = &mut compressors[usize::from(window_bits - 9)];
-        compress(compressor, window_bits, level, payload, &mut output)
+        let compressor = window_bits.checked_sub(9).and_then(|at| compressors.get_mut(usize::from(at)));
+        compressor.is_some_and(|compressor| compress(compressor, window_bits, level, payload, &mut output))
     });
     let deflated = output.strip_suffix(&TAIL).filter(|deflated| done && deflated.len() < payload.len());
     let made = deflated.map(|deflated| make(FIN | RSV1 | opcode as u8, deflated));
@@ -89,7 +89,7 @@ fn deflate<T>(
 
 /// The end of what a compressor has flushed, which is not sent. §7.2.1
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
-const SLACK: usize = 16;
+const SLACK: usize = TAIL.len() + 16;
 /// A buffer that one large message needed is not kept.
 const OUTPUT_BYTES_KEPT: usize = 64 * 1024;
 

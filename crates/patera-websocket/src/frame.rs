@@ -107,7 +107,7 @@ impl Deref for FrameHeader {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 }
 
@@ -132,7 +132,7 @@ pub fn server_header(opcode: Opcode, payload_len: usize) -> FrameHeader {
 /// ```
 pub fn server_frame(opcode: Opcode, payload: &[u8]) -> Bytes {
     let header = server_header(opcode, payload.len());
-    let mut frame = Vec::with_capacity(header.len() + payload.len());
+    let mut frame = Vec::with_capacity(header.len().saturating_add(payload.len()));
     frame.extend_from_slice(&header);
     frame.extend_from_slice(payload);
     frame.into()
@@ -160,7 +160,7 @@ pub(crate) fn append(role: Role, first: u8, payload: &[u8], mask: [u8; 4], out: 
             out.extend_from_slice(&mask);
             let at = out.len();
             out.extend_from_slice(payload);
-            mask::apply(&mut out[at..], mask);
+            mask::apply(out.get_mut(at..).unwrap_or_default(), mask);
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::error::Violation;
 use crate::frame::{FIN, MASK, Opcode, Role};
+use crate::inline::Inline;
 
 /// What the header of a frame says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,18 +18,16 @@ pub(crate) struct Header {
     pub(crate) payload_len: u64,
 }
 
+/// The longest header, in bytes.
+const BYTES_MAX: usize = 14;
+
 /// The bytes of a header that is not complete.
 #[derive(Default)]
-pub(crate) struct HeaderBuffer {
-    bytes: [u8; Self::BYTES_MAX],
-    len: u8,
-}
+pub(crate) struct HeaderBuffer(Inline<BYTES_MAX>);
 
 impl HeaderBuffer {
-    const BYTES_MAX: usize = 14;
-
     pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
+        self.0.is_empty()
     }
 
     /// Takes the bytes of one header from the front of `input`, and tells how many; `None` when there are too few, which
@@ -39,14 +38,12 @@ impl HeaderBuffer {
         {
             return Ok((used, Some(header)));
         }
-        for (at, &byte) in input.iter().enumerate() {
-            let len = usize::from(self.len);
+        for (used, &byte) in (1..).zip(input) {
             // A header that is complete is given out below, and 14 bytes are always complete: there is room.
-            self.bytes[len] = byte;
-            self.len += 1;
-            if let Some((header, _)) = parse(&self.bytes[..=len], from)? {
-                self.len = 0;
-                return Ok((at + 1, Some(header)));
+            self.0.extend(&[byte]);
+            if let Some((header, _)) = parse(&self.0, from)? {
+                self.0.clear();
+                return Ok((used, Some(header)));
             }
         }
         Ok((input.len(), None))
@@ -56,7 +53,7 @@ impl HeaderBuffer {
 /// Reads a header from the front of `bytes`, and how long it is; `None` if it goes on behind them. Each byte is checked as
 /// soon as it is there, so that a peer that talks nonsense does not get to wait.
 fn parse(bytes: &[u8], from: Role) -> Result<Option<(Header, usize)>, Violation> {
-    let Some(&first) = bytes.first() else { return Ok(None) };
+    let Some((&first, behind)) = bytes.split_first() else { return Ok(None) };
     if first & 0x30 != 0 {
         return Err(Violation::ReservedBit);
     }
@@ -66,7 +63,7 @@ fn parse(bytes: &[u8], from: Role) -> Result<Option<(Header, usize)>, Violation>
         return Err(Violation::FragmentedControl);
     }
 
-    let Some(&second) = bytes.get(1) else { return Ok(None) };
+    let Some((&second, behind)) = behind.split_first() else { return Ok(None) };
     match (from, second & MASK != 0) {
         (Role::Client, false) => return Err(Violation::Unmasked),
         (Role::Server, true) => return Err(Violation::Masked),
@@ -77,7 +74,7 @@ fn parse(bytes: &[u8], from: Role) -> Result<Option<(Header, usize)>, Violation>
         return Err(Violation::LongControl);
     }
 
-    let Some((payload_len, rest)) = parse_length(short, &bytes[2..])? else { return Ok(None) };
+    let Some((payload_len, rest)) = parse_length(short, behind)? else { return Ok(None) };
     let (mask, rest) = match from {
         Role::Server => ([0; 4], rest),
         Role::Client => match rest.split_first_chunk() {
@@ -86,7 +83,7 @@ fn parse(bytes: &[u8], from: Role) -> Result<Option<(Header, usize)>, Violation>
         },
     };
     let header = Header { fin, rsv1: first & 0x40 != 0, opcode, mask, payload_len };
-    Ok(Some((header, bytes.len() - rest.len())))
+    Ok(Some((header, bytes.len().saturating_sub(rest.len()))))
 }
 
 /// The length, and what is behind it.

@@ -43,7 +43,7 @@ impl Inflation {
         if input.is_empty() {
             return Ok(());
         }
-        self.received += input.len();
+        self.received = self.received.saturating_add(input.len());
         self.inflater.get_or_insert_with(Inflater::take).push(input, take)
     }
 
@@ -93,7 +93,7 @@ impl Inflater {
                 take(&self.piece)?;
             }
             let (used, status) = step?;
-            input = &input[used..];
+            input = input.get(used..).unwrap_or_default();
             if status == Status::StreamEnd {
                 // §7.2.3.4: behind a block that is marked as the last, others may follow.
                 self.decompress.reset(false);
@@ -134,7 +134,7 @@ impl Inflater {
             .decompress
             .decompress_vec(input, &mut self.piece, FlushDecompress::None)
             .map_err(|_| Error::InvalidDeflate)?;
-        Ok(((self.decompress.total_in() - before) as usize, status))
+        Ok((self.decompress.total_in().saturating_sub(before) as usize, status))
     }
 }
 

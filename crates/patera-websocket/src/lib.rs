@@ -29,19 +29,20 @@
 //! | [`connection`](Connection) | bytes to messages, pings, the closing handshake: the machine that joins the rest |
 //! | [`event`](Event), [`error`](Error), [`config`](Config) | what comes out, what the peer did wrong, limits |
 //! | [`frame`](encode), `header` | writing frames, reading their headers |
-//! | `mask`, `utf8`, `assembler`, `control` | payloads: unmasked, checked, joined |
+//! | `mask`, `utf8`, `assembler`, `inline` | payloads: unmasked, checked, joined |
 //! | [`close`](CloseCode) | close codes and close frames |
 //! | `deflate`, `inflate` | with the feature `deflate`: compressed messages |
 //! | `handshake` | the HTTP request and response before all that: [`accept`], [`client_request`], [`verify_response`] |
 //! | `stream` | with the feature `tokio`: a WebSocket over any `AsyncRead + AsyncWrite` |
 #![forbid(unsafe_code)]
+// Bytes from the network meet no operation that can panic or overflow.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod assembler;
 mod close;
 mod config;
 mod connection;
-mod control;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod error;
@@ -51,6 +52,7 @@ mod handshake;
 mod header;
 #[cfg(feature = "deflate")]
 mod inflate;
+mod inline;
 mod mask;
 #[cfg(feature = "tokio")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]

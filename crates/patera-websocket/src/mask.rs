@@ -16,7 +16,7 @@ pub(crate) fn apply(payload: &mut [u8], mask: [u8; 4]) -> [u8; 4] {
         *byte ^= key;
     }
     // The bytes rotate left: in a little-endian number that is right.
-    let turned = rest.len() as u32 % 4 * 8;
+    let turned = (rest.len() as u32 & 3) << 3;
     u32::from_le_bytes(mask).rotate_right(turned).to_le_bytes()
 }
 

@@ -2,6 +2,7 @@
 //! message is complete. RFC 6455 §8.1.
 
 use crate::error::Error;
+use crate::inline::Inline;
 
 /// ```text
 /// text: checked, whole characters      tail: the first 1 to 3 bytes of a character that a piece ended in
@@ -10,13 +11,12 @@ use crate::error::Error;
 #[derive(Default)]
 pub(crate) struct StreamedText {
     pub(crate) text: String,
-    tail: [u8; 4],
-    tail_len: u8,
+    tail: Inline<4>,
 }
 
 impl StreamedText {
     pub(crate) fn len(&self) -> usize {
-        self.text.len() + usize::from(self.tail_len)
+        self.text.len().saturating_add(self.tail.len())
     }
 
     /// Adds a piece.
@@ -24,12 +24,12 @@ impl StreamedText {
     /// # Errors
     /// `InvalidUtf8` as soon as no further byte could make it UTF-8 again.
     pub(crate) fn push(&mut self, mut piece: &[u8]) -> Result<(), Error> {
-        while self.tail_len > 0 {
+        while !self.tail.is_empty() {
             let Some((&byte, rest)) = piece.split_first() else { return Ok(()) };
             piece = rest;
             self.extend_tail(byte)?;
         }
-        let (whole, tail) = piece.split_at(piece.len() - cut_character(piece));
+        let (whole, tail) = piece.split_at(piece.len().saturating_sub(cut_character(piece)));
         self.text.push_str(simdutf8::basic::from_utf8(whole).map_err(|_| Error::InvalidUtf8)?);
         for &byte in tail {
             self.extend_tail(byte)?;
@@ -42,23 +42,19 @@ impl StreamedText {
     /// # Errors
     /// `InvalidUtf8` if the text ends inside a character.
     pub(crate) fn finish(&self) -> Result<(), Error> {
-        if self.tail_len == 0 { Ok(()) } else { Err(Error::InvalidUtf8) }
+        if self.tail.is_empty() { Ok(()) } else { Err(Error::InvalidUtf8) }
     }
 
     fn extend_tail(&mut self, byte: u8) -> Result<(), Error> {
-        let len = usize::from(self.tail_len);
         // A fourth byte always makes a character or an error, so there is room.
-        self.tail[len] = byte;
-        match str::from_utf8(&self.tail[..=len]) {
+        self.tail.extend(&[byte]);
+        match str::from_utf8(&self.tail) {
             Ok(character) => {
                 self.text.push_str(character);
-                self.tail_len = 0;
+                self.tail.clear();
                 Ok(())
             }
-            Err(error) if error.error_len().is_none() => {
-                self.tail_len += 1;
-                Ok(())
-            }
+            Err(error) if error.error_len().is_none() => Ok(()),
             Err(_) => Err(Error::InvalidUtf8),
         }
     }
@@ -66,7 +62,7 @@ impl StreamedText {
 
 /// How many bytes at the end begin a character that lacks its rest: 0 to 3.
 fn cut_character(piece: &[u8]) -> usize {
-    for (before, &byte) in piece.iter().rev().take(3).enumerate() {
+    for (count, &byte) in (1..).zip(piece.iter().rev().take(3)) {
         let needed = match byte {
             0x80..=0xbf => continue,
             0xf0.. => 4,
@@ -74,7 +70,7 @@ fn cut_character(piece: &[u8]) -> usize {
             0xc0.. => 2,
             _ => 1,
         };
-        return if before + 1 < needed { before + 1 } else { 0 };
+        return if count < needed { count } else { 0 };
     }
     0
 }

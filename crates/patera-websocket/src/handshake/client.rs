@@ -109,7 +109,7 @@ fn host(uri: &Uri) -> Result<HeaderValue, InvalidRequest> {
 
 fn list(subprotocols: &[&str]) -> Result<HeaderValue, InvalidRequest> {
     for (at, name) in subprotocols.iter().enumerate() {
-        if !tokens::is_token(name) || subprotocols[..at].contains(name) {
+        if !tokens::is_token(name) || subprotocols.iter().take(at).any(|before| before == name) {
             return Err(InvalidRequest::Subprotocol);
         }
     }

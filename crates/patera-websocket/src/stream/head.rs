@@ -13,19 +13,22 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 const HEADERS_MAX: usize = 100;
 
 const END: &[u8] = b"\r\n\r\n";
+/// As much of it as may have been searched in vain.
+const END_BEGUN_MAX: usize = END.len() - 1;
 
 /// Reads a head; what comes behind it stays in `input`.
 pub(super) async fn read(io: &mut (impl AsyncRead + Unpin), input: &mut BytesMut) -> Result<Bytes, Error> {
     let mut searched = 0;
     loop {
-        if let Some(at) = input[searched..].windows(END.len()).position(|window| window == END) {
-            let len = searched + at + END.len();
+        if let Some(at) = input.get(searched..).unwrap_or_default().windows(END.len()).position(|window| window == END)
+        {
+            let len = searched.saturating_add(at).saturating_add(END.len());
             return if len <= HEAD_BYTES_MAX { Ok(input.split_to(len).freeze()) } else { Err(Error::LongHead) };
         }
         if input.len() >= HEAD_BYTES_MAX {
             return Err(Error::LongHead);
         }
-        searched = input.len().saturating_sub(END.len() - 1);
+        searched = input.len().saturating_sub(END_BEGUN_MAX);
         input.reserve(2048);
         if io.read_buf(input).await? == 0 {
             return Err(Error::Disconnected);

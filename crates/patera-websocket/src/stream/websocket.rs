@@ -154,7 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
 
     /// How many encoded bytes are not handed to the stream below yet.
     pub fn unsent_bytes(&self) -> usize {
-        self.output.len() - self.written
+        self.output.len().saturating_sub(self.written)
     }
 
     /// Polls until all that is encoded is handed to the stream below and that is flushed.
@@ -332,10 +332,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
     /// Writes what is encoded, then what the connection owes, until both are empty.
     fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            while self.written < self.output.len() {
-                match ready!(Pin::new(&mut self.io).poll_write(cx, &self.output[self.written..]))? {
+            while let Some(unsent @ [_, ..]) = self.output.get(self.written..) {
+                match ready!(Pin::new(&mut self.io).poll_write(cx, unsent))? {
                     0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                    count => self.written += count,
+                    count => self.written = self.written.saturating_add(count),
                 }
                 self.unflushed = true;
             }

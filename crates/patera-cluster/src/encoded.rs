@@ -58,7 +58,7 @@ impl Encoded {
 
     /// How much it is, in bytes.
     pub fn size(&self) -> usize {
-        self.json.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
+        self.attachments.iter().map(Bytes::len).fold(self.json.len(), usize::saturating_add)
     }
 
     /// All elements, not decoded yet.

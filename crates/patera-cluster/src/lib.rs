@@ -36,6 +36,11 @@
 //! # Ok::<(), patera_protocol::socketio::EncodeError>(())
 //! ```
 #![forbid(unsafe_code)]
+// Bytes from the network meet no operation that can panic or overflow.
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, clippy::arithmetic_side_effects)
+)]
 
 mod bus;
 mod config;

@@ -91,7 +91,7 @@ impl MemoryBus {
     /// Lets its time go on, which stands still otherwise: what was delayed arrives.
     pub fn advance(&self, by: Duration) {
         self.with(|network| {
-            network.now += by;
+            network.now = network.now.saturating_add(by);
             network.deliver();
         });
     }
@@ -153,7 +153,7 @@ impl Network {
 
     fn subscribe(&mut self, uid: &Uid) -> Result<u64, BusError> {
         self.check()?;
-        self.sent += 1;
+        self.sent = self.sent.saturating_add(1);
         let subscriber = Subscriber {
             number: self.sent,
             namespaces: BTreeSet::new(),
@@ -184,21 +184,21 @@ impl Network {
     fn send(&mut self, message: &Message, to: Uid) {
         let is_lost = self.random_part() < self.faults.loss;
         let delay = self.faults.delay_max.saturating_sub(self.faults.delay_min).mul_f64(self.random_part());
-        let mut arrival = self.now + self.faults.delay_min + delay;
+        let mut arrival = self.now.saturating_add(self.faults.delay_min).saturating_add(delay);
         let Some(subscriber) = self.subscribers.get_mut(&to) else { return };
         if is_lost || !subscriber.namespaces.contains(&message.namespace) {
             return;
         }
         if subscriber.waiting >= INBOX_MESSAGES_MAX {
-            subscriber.lost += 1;
+            subscriber.lost = subscriber.lost.saturating_add(1);
             self.to_wake.extend(subscriber.waker.take());
             return;
         }
-        subscriber.waiting += 1;
+        subscriber.waiting = subscriber.waiting.saturating_add(1);
         let last = self.last_arrival.entry((message.uid.clone(), to.clone())).or_default();
         arrival = arrival.max(*last);
         *last = arrival;
-        self.sent += 1;
+        self.sent = self.sent.saturating_add(1);
         self.on_the_way.insert((arrival, self.sent), (to, message.clone()));
     }
 
@@ -211,7 +211,7 @@ impl Network {
             let is_cut = self.islands.get(&message.uid) != self.islands.get(&to);
             let Some(subscriber) = self.subscribers.get_mut(&to) else { continue };
             if is_cut {
-                subscriber.waiting -= 1;
+                subscriber.waiting = subscriber.waiting.saturating_sub(1);
             } else {
                 subscriber.inbox.push_back(message);
                 self.to_wake.extend(subscriber.waker.take());
@@ -276,7 +276,7 @@ impl Stream for Subscription {
         let subscriber = network.subscribers.get_mut(&self.uid).filter(|own| own.number == self.number);
         let Some(subscriber) = subscriber else { return Poll::Ready(None) };
         if let Some(message) = subscriber.inbox.pop_front() {
-            subscriber.waiting -= 1;
+            subscriber.waiting = subscriber.waiting.saturating_sub(1);
             return Poll::Ready(Some(Ok(message)));
         }
         if subscriber.lost > 0 {

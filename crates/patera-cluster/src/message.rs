@@ -111,20 +111,21 @@ impl Message {
     pub fn size(&self) -> usize {
         const SELF: usize = 256;
         const DESCRIPTION: usize = 2048;
-        let names = |names: &[Arc<str>]| names.iter().map(|name| name.len() + 16).sum::<usize>();
-        let target = |target: &Target| names(&target.rooms) + names(&target.except);
-        SELF + match &self.body {
-            Body::Broadcast { event, target: to, .. } => event.size() + target(to),
+        let names = |names: &[Arc<str>]| names.iter().map(|name| name.len().saturating_add(16)).sum::<usize>();
+        let target = |target: &Target| names(&target.rooms).saturating_add(names(&target.except));
+        let body = match &self.body {
+            Body::Broadcast { event, target: to, .. } => event.size().saturating_add(target(to)),
             Body::ServerSideEmit { event: encoded, .. }
             | Body::ServerSideEmitResponse { answer: encoded, .. }
             | Body::BroadcastAck { answer: encoded, .. } => encoded.size(),
             Body::SocketsJoin { target: to, rooms } | Body::SocketsLeave { target: to, rooms } => {
-                target(to) + names(rooms)
+                target(to).saturating_add(names(rooms))
             }
             Body::DisconnectSockets { target: to, .. } | Body::FetchSockets { target: to, .. } => target(to),
-            Body::FetchSocketsResponse { sockets, .. } => sockets.len() * DESCRIPTION,
+            Body::FetchSocketsResponse { sockets, .. } => sockets.len().saturating_mul(DESCRIPTION),
             Body::InitialHeartbeat | Body::Heartbeat | Body::BroadcastClientCount { .. } | Body::AdapterClose => 0,
-        }
+        };
+        body.saturating_add(SELF)
     }
 }
 

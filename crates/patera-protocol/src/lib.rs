@@ -30,11 +30,17 @@
 //! # Ok::<(), patera_protocol::socketio::Error>(())
 //! ```
 #![forbid(unsafe_code)]
+// Bytes from the network meet no operation that can panic or overflow.
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, clippy::arithmetic_side_effects)
+)]
 
 pub mod engineio;
 pub mod handler;
 pub mod parser;
 pub mod socketio;
+mod time;
 
 #[cfg(test)]
 mod tests;

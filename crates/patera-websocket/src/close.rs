@@ -90,7 +90,7 @@ pub(crate) fn parse(payload: &[u8]) -> Result<Option<CloseFrame>, Error> {
 
 /// A close frame's payload; of a reason that is too long, as many characters as fit.
 pub(crate) fn payload(code: CloseCode, reason: &str) -> ControlPayload {
-    let reason = &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)];
+    let (reason, _) = reason.split_at(reason.floor_char_boundary(REASON_BYTES_MAX));
     let mut payload = ControlPayload::default();
     payload.extend(&code.0.to_be_bytes());
     payload.extend(reason.as_bytes());

@@ -32,12 +32,18 @@ impl HeaderBuffer {
 
     /// Takes the bytes of one header from the front of `input`, and tells how many; `None` when there are too few, which
     /// are kept for the next call.
+    #[inline]
     pub(crate) fn read(&mut self, input: &[u8], from: Role) -> Result<(usize, Option<Header>), Violation> {
         if self.is_empty()
             && let Some((header, used)) = parse(input, from)?
         {
             return Ok((used, Some(header)));
         }
+        self.read_bytes(input, from)
+    }
+
+    #[cold]
+    fn read_bytes(&mut self, input: &[u8], from: Role) -> Result<(usize, Option<Header>), Violation> {
         for (used, &byte) in (1..).zip(input) {
             // A header that is complete is given out below, and 14 bytes are always complete: there is room.
             self.0.extend(&[byte]);
@@ -52,6 +58,7 @@ impl HeaderBuffer {
 
 /// Reads a header from the front of `bytes`, and how long it is; `None` if it goes on behind them. Each byte is checked as
 /// soon as it is there, so that a peer that talks nonsense does not get to wait.
+#[inline]
 fn parse(bytes: &[u8], from: Role) -> Result<Option<(Header, usize)>, Violation> {
     let Some((&first, behind)) = bytes.split_first() else { return Ok(None) };
     if first & 0x30 != 0 {
@@ -87,6 +94,7 @@ fn parse(bytes: &[u8], from: Role) -> Result<Option<(Header, usize)>, Violation>
 }
 
 /// The length, and what is behind it.
+#[inline]
 fn parse_length(short: u8, bytes: &[u8]) -> Result<Option<(u64, &[u8])>, Violation> {
     let (len, min, rest) = match short {
         0..=125 => (u64::from(short), 0, bytes),

@@ -32,6 +32,11 @@ impl<const N: usize> Inline<N> {
         self.len = self.len.saturating_add(fits as u8);
     }
 
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     pub(crate) fn clear(&mut self) {
         self.len = 0;
     }

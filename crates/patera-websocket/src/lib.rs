@@ -36,7 +36,10 @@
 //! | `stream` | with the feature `tokio`: a WebSocket over any `AsyncRead + AsyncWrite` |
 #![forbid(unsafe_code)]
 // Bytes from the network meet no operation that can panic or overflow.
-#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, clippy::arithmetic_side_effects)
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod assembler;

@@ -207,7 +207,7 @@ impl Node {
 
     /// How many nodes there are, this one included.
     pub fn server_count(&self) -> usize {
-        1 + self.peers.len()
+        self.peers.len().saturating_add(1)
     }
 
     /// The other nodes.
@@ -428,8 +428,9 @@ impl Node {
         if self.closed {
             return Err(Refused::Closed);
         }
+        let deadline = now.checked_add(timeout.min(TIMEOUT_MAX)).unwrap_or(now);
         let request = self.ids.next();
-        self.requests.open(request.clone(), kind, self.peers.iter(), now + timeout.min(TIMEOUT_MAX))?;
+        self.requests.open(request.clone(), kind, self.peers.iter(), deadline)?;
         // Somebody may be there who is not known yet.
         self.say(body(request.clone()), now);
         if self.requests.is_complete(&request) {

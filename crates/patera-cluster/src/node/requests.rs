@@ -60,8 +60,8 @@ impl Request {
     fn settle(&mut self, uid: &Uid, to: Awaited) {
         let before = self.awaited.insert(uid.clone(), to).unwrap_or(Awaited::Done);
         match (before == Awaited::Done, to == Awaited::Done) {
-            (false, true) => self.missing -= 1,
-            (true, false) => self.missing += 1,
+            (false, true) => self.missing = self.missing.saturating_sub(1),
+            (true, false) => self.missing = self.missing.saturating_add(1),
             (true, true) | (false, false) => {}
         }
     }
@@ -117,7 +117,7 @@ impl Requests {
         if request.awaited.get(uid) == Some(&Awaited::Done) || request.answers >= answers_max {
             return Taken::No;
         }
-        request.answers += 1;
+        request.answers = request.answers.saturating_add(1);
         request.settle(uid, Awaited::Done);
         request.taken()
     }
@@ -152,12 +152,12 @@ impl Requests {
             Some(Awaited::Silent) => {}
             Some(Awaited::Acks(1)) => request.settle(uid, Awaited::Done),
             Some(Awaited::Acks(left)) => {
-                let left = left - 1;
+                let left = left.saturating_sub(1);
                 request.settle(uid, Awaited::Acks(left));
             }
             Some(Awaited::Done) | None => return Taken::No,
         }
-        request.answers += 1;
+        request.answers = request.answers.saturating_add(1);
         request.taken()
     }
 

@@ -36,7 +36,7 @@ const SID_BYTES_MAX: usize = 1024;
 impl Handshake {
     /// The whole packet, type digit included, keys in the order of the reference implementation.
     pub fn to_packet(&self) -> String {
-        let mut out = String::with_capacity(128 + self.sid.len());
+        let mut out = String::with_capacity(self.sid.len().saturating_add(128));
         out.push_str("0{\"sid\":");
         out.push_str(&serde_json::to_string(&self.sid).expect("a string is always JSON"));
         out.push_str(",\"upgrades\":[");

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::time::after;
+
 /// The heartbeat of one session, or of a plain WebSocket that pings its peer.
 ///
 /// ```text
@@ -54,7 +56,7 @@ impl Heartbeat {
             interval: interval.into(),
             timeout: timeout.into(),
             state: State::Resting,
-            at: now + interval,
+            at: after(now, interval),
             paused: false,
         }
     }
@@ -65,7 +67,7 @@ impl Heartbeat {
             interval: interval.into(),
             timeout: timeout.into(),
             state: State::Expecting,
-            at: now + interval + timeout,
+            at: after(now, interval.saturating_add(timeout)),
             paused: false,
         }
     }
@@ -81,7 +83,7 @@ impl Heartbeat {
         match self.state {
             State::Awaiting | State::Extended => {
                 self.state = State::Resting;
-                self.at = now + self.interval.get();
+                self.at = after(now, self.interval.get());
             }
             State::Resting | State::Expecting | State::Listening | State::Gone => {}
         }
@@ -90,7 +92,7 @@ impl Heartbeat {
     /// A ping came, to the side that is pinged.
     pub fn handle_ping(&mut self, now: Instant) {
         if matches!(self.state, State::Expecting | State::Listening) {
-            self.at = now + self.interval.get() + self.timeout.get();
+            self.at = after(now, self.interval.get().saturating_add(self.timeout.get()));
         }
     }
 
@@ -101,9 +103,9 @@ impl Heartbeat {
         match self.state {
             State::Awaiting => {
                 self.state = State::Extended;
-                self.at = now + self.timeout.get();
+                self.at = after(now, self.timeout.get());
             }
-            State::Listening => self.at = now + self.interval.get() + self.timeout.get(),
+            State::Listening => self.at = after(now, self.interval.get().saturating_add(self.timeout.get())),
             State::Resting | State::Extended | State::Expecting | State::Gone => {}
         }
     }
@@ -116,12 +118,12 @@ impl Heartbeat {
         match self.state {
             State::Resting => {
                 self.state = State::Awaiting;
-                self.at = now + self.timeout.get();
+                self.at = after(now, self.timeout.get());
                 Some(HeartbeatAction::SendPing)
             }
             // The peer would count us as gone without pings, so they go on; only its answers are not missed.
             State::Awaiting | State::Extended if self.paused => {
-                self.at = now + self.timeout.get().min(self.interval.get());
+                self.at = after(now, self.timeout.get().min(self.interval.get()));
                 Some(HeartbeatAction::SendPing)
             }
             State::Expecting | State::Listening if self.paused => None,
@@ -156,9 +158,11 @@ impl Heartbeat {
         match self.state {
             State::Awaiting | State::Extended => {
                 self.state = State::Awaiting;
-                self.at = now + self.timeout.get();
+                self.at = after(now, self.timeout.get());
             }
-            State::Expecting | State::Listening => self.at = now + self.interval.get() + self.timeout.get(),
+            State::Expecting | State::Listening => {
+                self.at = after(now, self.interval.get().saturating_add(self.timeout.get()))
+            }
             State::Resting | State::Gone => {}
         }
     }
@@ -191,6 +195,15 @@ mod tests {
 
     const INTERVAL: Duration = Duration::from_millis(300);
     const TIMEOUT: Duration = Duration::from_millis(200);
+
+    #[test]
+    fn what_is_to_last_for_ever_is_far_away() {
+        let now = at(0);
+        let mut heartbeat = Heartbeat::expecting(Duration::MAX, Duration::MAX, now);
+        assert!(heartbeat.poll_timeout().is_some_and(|due| due > now + Duration::from_secs(86_400)));
+        heartbeat.handle_ping(now);
+        assert!(heartbeat.poll_timeout().is_some_and(|due| due > now + Duration::from_secs(86_400)));
+    }
 
     #[test]
     fn ping_is_due_an_interval_after_the_last_pong() {

@@ -28,7 +28,7 @@ fn unescape_line_feeds(text: &[u8]) -> Vec<u8> {
     for &byte in text {
         match (byte, backslashes) {
             (b'\\', _) => {
-                backslashes += 1;
+                backslashes = backslashes.saturating_add(1);
                 out.push(b'\\');
                 continue;
             }
@@ -53,7 +53,7 @@ fn unescape_line_feeds(text: &[u8]) -> Vec<u8> {
 /// without a `<`, so that nothing that takes it for HTML finds a tag.
 pub fn encode_call(index: u32, payload: &[u8]) -> Vec<u8> {
     let mut out = format!("___eio[{index}](\"").into_bytes();
-    out.reserve(payload.len() + payload.len() / 8);
+    out.reserve(payload.len().saturating_add(payload.len() / 8));
     for char in String::from_utf8_lossy(payload).chars() {
         match char {
             '"' | '\\' => out.extend([b'\\', char as u8]),

@@ -125,7 +125,7 @@ impl<'a> Packet<'a> {
         if !kind.is_ascii_digit() {
             return Err(PacketError::UnknownType(kind));
         }
-        let data = &text[1..];
+        let data = text.get(1..).unwrap_or_default();
         match kind {
             b'0' => Ok(Packet::Open(data)),
             b'1' => Ok(Packet::Close),
@@ -162,7 +162,7 @@ impl<'a> Packet<'a> {
             Packet::Upgrade => (b'5', ""),
             Packet::Noop => (b'6', ""),
         };
-        out.reserve(1 + data.len());
+        out.reserve(data.len().saturating_add(1));
         out.push(kind);
         out.extend_from_slice(data.as_bytes());
     }
@@ -184,9 +184,10 @@ pub(super) fn encode_base64(bytes: &[u8], out: &mut Vec<u8>) {
 /// Appends the bytes in padded standard base64.
 pub(super) fn append_base64(bytes: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
-    let encoded = bytes.len().div_ceil(3) * 4;
-    out.resize(start + encoded, 0);
-    let written = STANDARD.encode_slice(bytes, &mut out[start..]).expect("four bytes for every three begun");
+    let encoded = bytes.len().div_ceil(3).saturating_mul(4);
+    out.resize(start.saturating_add(encoded), 0);
+    let room = out.get_mut(start..).unwrap_or_default();
+    let written = STANDARD.encode_slice(bytes, room).expect("four bytes for every three begun");
     debug_assert_eq!(written, encoded);
 }
 

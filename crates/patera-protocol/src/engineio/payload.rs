@@ -56,8 +56,8 @@ impl<'a> Decoder<'a> {
     /// `TooManyControlPackets` past the limit.
     pub fn next_packet(&mut self) -> Option<Result<Packet<'_>, PayloadError>> {
         let rest = self.rest.take()?;
-        let (text, after) = match separator_at(rest.as_bytes()) {
-            Some(at) => (&rest[..at], Some(&rest[at + 1..])),
+        let (text, after) = match separator_at(rest.as_bytes()).and_then(|at| rest.split_at_checked(at)) {
+            Some((text, after)) => (text, after.get(1..)),
             None => (rest, None),
         };
         let packet = match Packet::decode_with(text, &mut self.scratch) {
@@ -65,10 +65,10 @@ impl<'a> Decoder<'a> {
             Err(error) => return Some(Err(PayloadError::Packet(error))),
         };
         if !matches!(packet, Packet::Message(_)) {
-            if self.controls_left == 0 {
+            let Some(left) = self.controls_left.checked_sub(1) else {
                 return Some(Err(PayloadError::TooManyControlPackets { max: self.controls_max }));
-            }
-            self.controls_left -= 1;
+            };
+            self.controls_left = left;
         }
         self.rest = after;
         Some(Ok(packet))
@@ -82,8 +82,8 @@ fn separator_at(text: &[u8]) -> Option<usize> {
     const CHUNK: usize = 32;
     let (chunks, _) = text.as_chunks::<CHUNK>();
     let has_one = |chunk: &[u8; CHUNK]| chunk.iter().fold(false, |found, byte| found | (*byte == SEPARATOR));
-    let passed = chunks.iter().take_while(|chunk| !has_one(chunk)).count() * CHUNK;
-    text[passed..].iter().position(|byte| *byte == SEPARATOR).map(|at| passed + at)
+    let passed = chunks.iter().take_while(|chunk| !has_one(chunk)).count().saturating_mul(CHUNK);
+    text.get(passed..)?.iter().position(|byte| *byte == SEPARATOR).map(|at| passed.saturating_add(at))
 }
 
 /// How a client wants the answer to a GET, from the query of that request or of the handshake:

@@ -109,7 +109,7 @@ impl Reader {
             let left = self.controls_left.checked_sub(1);
             self.controls_left = left.ok_or(PayloadError::TooManyControlPackets { max: self.controls_max })?;
         }
-        self.at = at + len;
+        self.at = at.saturating_add(len);
         Ok(packet)
     }
 
@@ -156,12 +156,11 @@ fn undo<'a>(once: &str, text: &'a mut Vec<u8>) -> Option<&'a str> {
 
 /// `6:4hello…` → `4hello`, and how much that took.
 fn split_text(body: &[u8]) -> Result<(Part<'_>, usize), PayloadError> {
-    let head = &body[..body.len().min(LENGTH_DIGITS_MAX + 1)];
-    let colon = head.iter().position(|byte| *byte == b':').ok_or(PayloadError::Length)?;
-    let units = decimal(&head[..colon], b'0')?;
-    let start = colon + 1;
-    let len = utf16_prefix(&body[start..], units).ok_or(PayloadError::Length)?;
-    Ok((Part::Text(&body[start..start + len]), start + len))
+    let (digits, rest) = split_length(body, b':')?;
+    let units = decimal(digits, b'0')?;
+    let len = utf16_prefix(rest, units).ok_or(PayloadError::Length)?;
+    let (text, rest) = rest.split_at_checked(len).ok_or(PayloadError::Length)?;
+    Ok((Part::Text(text), body.len().saturating_sub(rest.len())))
 }
 
 /// `00 06 ff 4hello…` → `4hello`, and how much that took.
@@ -170,12 +169,18 @@ fn split_bytes(body: &[u8]) -> Result<(Part<'_>, usize), PayloadError> {
     if form > 1 {
         return Err(PayloadError::Form);
     }
-    let head = &rest[..rest.len().min(LENGTH_DIGITS_MAX + 1)];
-    let end = head.iter().position(|byte| *byte == LENGTH_END).ok_or(PayloadError::Length)?;
-    let len = decimal(&head[..end], 0)?;
-    let data = rest[end + 1..].get(..len).ok_or(PayloadError::Length)?;
+    let (digits, rest) = split_length(rest, LENGTH_END)?;
+    let len = decimal(digits, 0)?;
+    let (data, rest) = rest.split_at_checked(len).ok_or(PayloadError::Length)?;
     let part = if form == 0 { Part::Text(data) } else { Part::Binary(data) };
-    Ok((part, 1 + end + 1 + len))
+    Ok((part, body.len().saturating_sub(rest.len())))
+}
+
+/// The digits in front of `end`, and what is behind it.
+fn split_length(body: &[u8], end: u8) -> Result<(&[u8], &[u8]), PayloadError> {
+    let at = body.iter().take(LENGTH_DIGITS_MAX.saturating_add(1)).position(|byte| *byte == end);
+    let (digits, rest) = at.and_then(|at| body.split_at_checked(at)).ok_or(PayloadError::Length)?;
+    Ok((digits, rest.get(1..).unwrap_or_default()))
 }
 
 /// A canonical decimal, whose digit for nothing is `zero`.
@@ -273,13 +278,13 @@ impl Parts {
 
     #[cold]
     pub(super) fn finish(self) -> Vec<u8> {
-        let mut body = Vec::with_capacity(self.data.len() + self.ends.len() * 4);
+        let mut body = Vec::with_capacity(self.data.len().saturating_add(self.ends.len().saturating_mul(4)));
         let mut start = 0;
         for (end, binary) in self.ends {
-            let packet = &self.data[start..end];
+            let packet = self.data.get(start..end).unwrap_or_default();
             if self.any_binary {
                 body.push(u8::from(binary));
-                body.extend(packet.len().to_string().bytes().map(|digit| digit - b'0'));
+                body.extend(packet.len().to_string().bytes().map(|digit| digit.wrapping_sub(b'0')));
                 body.push(LENGTH_END);
             } else {
                 let units: usize = packet.iter().copied().map(utf16_units).sum();

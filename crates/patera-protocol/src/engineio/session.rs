@@ -12,6 +12,7 @@ use super::{
     upgrade::{ProbeRefused, Step, Upgrade},
     version::Version,
 };
+use crate::time::after;
 
 /// The state of one session.
 ///
@@ -174,7 +175,7 @@ impl Session {
         if !self.upgrade.is_idle() {
             return Err(ProbeRefused::AlreadyProbing);
         }
-        let deadline = now + self.upgrade_timeout.get();
+        let deadline = after(now, self.upgrade_timeout.get());
         self.upgrade = match self.role {
             Role::Server => Upgrade::opened(deadline),
             Role::Client => {

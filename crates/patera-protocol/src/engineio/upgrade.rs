@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::packet::Packet;
+use crate::time::after;
 
 /// While a client waits in a GET it cannot stop polling, so the server ends the GET again and again.
 const NOOP_INTERVAL: Duration = Duration::from_millis(100);
@@ -84,7 +85,7 @@ impl Upgrade {
         match (probe.stage, packet) {
             (Stage::Opened, Packet::Ping("probe")) => {
                 probe.stage = Stage::Probed;
-                probe.noop_at = now + NOOP_INTERVAL;
+                probe.noop_at = after(now, NOOP_INTERVAL);
                 Step::Answer
             }
             (Stage::Probing, Packet::Pong("probe")) => {
@@ -114,7 +115,7 @@ impl Upgrade {
             return Some(Step::Fail);
         }
         if probe.stage == Stage::Probed && probe.noop_at <= now {
-            probe.noop_at = now + NOOP_INTERVAL;
+            probe.noop_at = after(now, NOOP_INTERVAL);
             return Some(Step::Release);
         }
         None

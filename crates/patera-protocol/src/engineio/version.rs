@@ -54,7 +54,7 @@ impl Version {
     pub fn decode_text<'a>(self, text: &'a str, scratch: &'a mut Vec<u8>) -> Result<Packet<'a>, PacketError> {
         match (self, text.as_bytes()) {
             (Version::V4, _) => Packet::decode_with(text, scratch),
-            (Version::V3, [b'b', b'4', ..]) => decode_base64(&text[2..], scratch),
+            (Version::V3, [b'b', b'4', ..]) => decode_base64(text.get(2..).unwrap_or_default(), scratch),
             (Version::V3, _) => Packet::decode(text),
         }
     }

@@ -36,7 +36,7 @@ impl<'a, 'p, S: Side> EventContext<'a, 'p, S> {
     /// It is missing or of another type.
     pub fn argument<T: DeserializeOwned>(&mut self) -> Result<T, CallError> {
         let index = self.next;
-        self.next += 1;
+        self.next = self.next.saturating_add(1);
         self.args.decode(index).map_err(CallError::Argument)
     }
 

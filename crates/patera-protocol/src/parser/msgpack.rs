@@ -42,8 +42,10 @@ pub struct MessagePack;
 impl MessagePack {
     /// The one message of a packet.
     pub fn encode(packet: &Packet<'_>) -> Bytes {
-        let mut out = Vec::with_capacity(packet.json().len() + packet.namespace().len() + 32);
-        let entries = 2 + usize::from(!packet.json().is_empty()) + usize::from(packet.id().is_some());
+        let mut out =
+            Vec::with_capacity(packet.json().len().saturating_add(packet.namespace().len()).saturating_add(32));
+        let entries =
+            [true, true, !packet.json().is_empty(), packet.id().is_some()].into_iter().filter(|there| *there).count();
         write::map(&mut out, entries);
         write::text(&mut out, "type");
         write::unsigned(&mut out, packet.kind().number().into());

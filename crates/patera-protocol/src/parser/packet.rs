@@ -98,13 +98,13 @@ impl<'a> Packet<'a> {
         };
         let kind = PacketType::from_number(number)?;
         // A number of attachments has a `-` behind it; what has none begins with its namespace or its id.
-        let rest = if attachments.is_empty() { &text[1..] } else { text.split_once('-')?.1 };
+        let rest = if attachments.is_empty() { text.get(1..)? } else { text.split_once('-')?.1 };
         let (namespace, rest) = match rest.starts_with('/') {
             true => rest.split_once(',').unwrap_or((rest, "")),
             false => ("/", rest),
         };
         let json = rest.trim_start_matches(|char: char| char.is_ascii_digit());
-        let id = rest[..rest.len() - json.len()].parse().ok();
+        let id = rest.strip_suffix(json).and_then(|digits| digits.parse().ok());
         Some(Packet::new(kind, namespace).with_id(id).with_json(json, attachments))
     }
 
@@ -117,11 +117,11 @@ impl<'a> Packet<'a> {
         if !self.namespace.starts_with('/') || self.namespace.contains(',') {
             return Err(Error::InvalidNamespace);
         }
-        let mut text = String::with_capacity(self.json.len() + self.namespace.len() + 16);
+        let mut text = String::with_capacity(self.json.len().saturating_add(self.namespace.len()).saturating_add(16));
         match (self.kind, self.attachments.len()) {
             (kind, 0) => push(&mut text, kind.number()),
             (PacketType::Event | PacketType::Ack, count) => {
-                push(&mut text, self.kind.number() + 3);
+                push(&mut text, self.kind.number().saturating_add(3));
                 push(&mut text, count);
                 text.push('-');
             }

@@ -222,7 +222,7 @@ impl<'de> SeqAccess<'de> for Several<'_, 'de> {
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> serde_json::Result<Option<S::Value>> {
         if std::mem::replace(&mut self.started, true) {
-            self.answer.at.set(self.answer.at.get() + 1);
+            self.answer.at.set(self.answer.at.get().saturating_add(1));
         }
         self.answer.first(seed).map(Some)
     }

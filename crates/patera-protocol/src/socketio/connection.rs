@@ -17,6 +17,7 @@ use super::{
     revision::{Revision, query_to_object},
 };
 use crate::engineio::Message;
+use crate::time::after;
 
 /// One Socket.IO connection: Engine.IO messages in, packets out, in order.
 ///
@@ -389,7 +390,7 @@ impl Connection {
             attachments: Vec::new(),
             missing: header.attachments,
             bytes: 0,
-            deadline: now + self.config.attachments_timeout,
+            deadline: after(now, self.config.attachments_timeout),
             discarded: passed_over,
         }));
         Ok(None)
@@ -403,7 +404,7 @@ impl Connection {
         if binary.bytes > max {
             return Err(Error::Limit { what: Limit::AttachmentsBytes, max });
         }
-        binary.missing -= 1;
+        binary.missing = binary.missing.saturating_sub(1);
         if !binary.discarded {
             binary.attachments.push(Bytes::copy_from_slice(data));
         }

@@ -53,7 +53,7 @@ pub fn event_of_array(out: &mut Vec<u8>, namespace: &str, ack: Option<u64>, arra
 
 /// The array of an [encoded](event) event: `51-/admin,7["file",{"_placeholder":true,"num":0}]` → `["file",…]`.
 pub fn event_array(packet: &str) -> &str {
-    packet[json_at(packet)..].trim_start_matches(|id: char| id.is_ascii_digit())
+    packet.get(json_at(packet)..).unwrap_or_default().trim_start_matches(|id: char| id.is_ascii_digit())
 }
 
 /// Appends an acknowledgement: `313["done"]`, `61-/admin,13[{"_placeholder":true,"num":0}]`. `args` is taken apart as in
@@ -81,7 +81,7 @@ pub fn connect<T: Serialize + ?Sized>(out: &mut Vec<u8>, namespace: &str, payloa
     let attachments = packet(out, b'0', namespace, None, |out, _| {
         let start = out.len();
         serde_json::to_writer(&mut *out, payload)?;
-        if out[start..] == *b"null" {
+        if let Some(b"null") = out.get(start..) {
             out.truncate(start);
         }
         Ok(())
@@ -164,7 +164,7 @@ pub fn ascii(packet: &str) -> Cow<'_, str> {
     if json.is_ascii() {
         return Cow::Borrowed(packet);
     }
-    let mut out = String::with_capacity(packet.len() * 2);
+    let mut out = String::with_capacity(packet.len().saturating_mul(2));
     out.push_str(header);
     for char in json.chars() {
         if char.is_ascii() {
@@ -182,10 +182,13 @@ pub fn ascii(packet: &str) -> Cow<'_, str> {
 /// Where a packet's id and JSON begin: behind the type, the number of attachments and the namespace.
 pub(super) fn json_at(packet: &str) -> usize {
     let head = packet.bytes().position(|byte| !byte.is_ascii_digit() && byte != b'-').unwrap_or(packet.len());
-    if !packet[head..].starts_with('/') {
-        return head;
+    match packet.get(head..) {
+        Some(rest) if rest.starts_with('/') => {
+            let behind = rest.split_once(',').map_or("", |(_, behind)| behind);
+            packet.len().saturating_sub(behind.len())
+        }
+        _ => head,
     }
-    packet[head..].find(',').map_or(packet.len(), |comma| head + comma + 1)
 }
 
 /// Appends header and body; if the body has attachments, the header becomes that of a binary packet.
@@ -205,12 +208,14 @@ fn packet(
     })?;
     if !attachments.is_empty() {
         // `2[…` → `51-[…`: an event 2 becomes 5, an acknowledgement 3 becomes 6.
-        out[start] = kind + 3;
         let end = out.len();
         append_decimal(out, attachments.len() as u64);
         out.push(b'-');
-        let count = out.len() - end;
-        out[start + 1..].rotate_right(count);
+        let count = out.len().saturating_sub(end);
+        if let Some([first, rest @ ..]) = out.get_mut(start..) {
+            *first = kind.saturating_add(3);
+            rest.rotate_right(count);
+        }
     }
     Ok(attachments)
 }
@@ -248,10 +253,10 @@ fn append_arguments<T: Serialize + ?Sized>(
             // The tuple is an array in JSON: its elements go on in ours, and its end is our end.
             let at = out.len();
             to_json(out, args)?;
-            if out[at..] == *b"[]" {
-                out.remove(at);
-            } else {
-                out[at] = b',';
+            match out.get_mut(at..) {
+                Some([_, b']']) => drop(out.remove(at)),
+                Some([bracket, ..]) => *bracket = b',',
+                Some([]) | None => {}
             }
         }
     }

@@ -47,7 +47,7 @@ impl<'a> Header<'a> {
             b'6' => (Kind::Ack, true),
             _ => return Err(Error::UnknownType),
         };
-        let rest = &text[1..];
+        let rest = text.get(1..).unwrap_or_default();
         let (attachments, rest) = if binary { attachments(rest, config.attachments_max)? } else { (0, rest) };
         let (namespace, rest) = match rest.as_bytes().first() {
             Some(b'/') => namespace(rest, revision, config)?,

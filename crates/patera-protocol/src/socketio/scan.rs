@@ -34,7 +34,7 @@ impl<'a> Raw<'a> {
 
     /// What it says, if that is a string which need not be decoded.
     pub(super) fn plain_string(self) -> Option<&'a str> {
-        if self.is_plain_string { self.json.get(1..self.json.len() - 1) } else { None }
+        if self.is_plain_string { self.json.get(1..self.json.len().saturating_sub(1)) } else { None }
     }
 }
 
@@ -69,12 +69,12 @@ impl<'a> Scanner<'a> {
         self.skip_space();
         match self.peek() {
             Some(b']') => {
-                self.at += 1;
+                self.skip(1);
                 self.skip_space();
                 return if self.at == self.json.len() { Ok(None) } else { Err(Fault::Invalid) };
             }
             Some(b',') if !is_first => {
-                self.at += 1;
+                self.skip(1);
                 self.skip_space();
             }
             Some(_) if is_first => {}
@@ -130,7 +130,7 @@ impl<'a> Scanner<'a> {
             self.skip_space();
             let in_object = self.objects & 1 == 1;
             let byte = self.peek().ok_or(Fault::Invalid)?;
-            self.at += 1;
+            self.skip(1);
             match byte {
                 b',' => {
                     self.skip_space();
@@ -152,15 +152,15 @@ impl<'a> Scanner<'a> {
         if self.depth == self.depth_max {
             return Err(Fault::TooDeep);
         }
-        self.depth += 1;
+        self.depth = self.depth.saturating_add(1);
         self.objects = self.objects << 1 | u128::from(is_object);
-        self.at += 1;
+        self.skip(1);
         self.skip_space();
         Ok(())
     }
 
     fn close(&mut self) {
-        self.depth -= 1;
+        self.depth = self.depth.saturating_sub(1);
         self.objects >>= 1;
     }
 
@@ -174,20 +174,21 @@ impl<'a> Scanner<'a> {
         if self.peek() != Some(b':') {
             return Err(Fault::Invalid);
         }
-        self.at += 1;
+        self.skip(1);
         self.skip_space();
         Ok(())
     }
 
     fn skip_string(&mut self) -> Result<(), Fault> {
-        self.at += 1;
+        self.skip(1);
         loop {
-            let rest = &self.json.as_bytes()[self.at..];
+            let rest = self.rest();
             let special = first_special(rest).ok_or(Fault::Invalid)?;
-            self.at += special + 1;
-            match rest[special] {
-                b'"' => return Ok(()),
-                b'\\' => {
+            self.skip(special);
+            self.skip(1);
+            match rest.get(special) {
+                Some(b'"') => return Ok(()),
+                Some(b'\\') => {
                     self.escaped = true;
                     self.skip_escape()?;
                 }
@@ -197,31 +198,31 @@ impl<'a> Scanner<'a> {
     }
 
     fn skip_escape(&mut self) -> Result<(), Fault> {
-        let rest = &self.json.as_bytes()[self.at..];
-        self.at += match rest {
+        let len = match self.rest() {
             [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => 1,
-            [b'u', digits @ ..] if digits.len() >= 4 && digits[..4].iter().all(u8::is_ascii_hexdigit) => 5,
+            [b'u', a, b, c, d, ..] if [a, b, c, d].into_iter().all(u8::is_ascii_hexdigit) => 5,
             _ => return Err(Fault::Invalid),
         };
+        self.skip(len);
         Ok(())
     }
 
     fn skip_number(&mut self) -> Result<(), Fault> {
-        self.at += usize::from(self.peek() == Some(b'-'));
+        self.skip(usize::from(self.peek() == Some(b'-')));
         let first = self.peek();
         let digits = self.skip_digits();
         if digits == 0 || (digits > 1 && first == Some(b'0')) {
             return Err(Fault::Invalid);
         }
         if self.peek() == Some(b'.') {
-            self.at += 1;
+            self.skip(1);
             if self.skip_digits() == 0 {
                 return Err(Fault::Invalid);
             }
         }
         if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
-            self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
+            self.skip(1);
+            self.skip(usize::from(matches!(self.peek(), Some(b'+' | b'-'))));
             if self.skip_digits() == 0 {
                 return Err(Fault::Invalid);
             }
@@ -232,23 +233,32 @@ impl<'a> Scanner<'a> {
     fn skip_digits(&mut self) -> usize {
         let start = self.at;
         while let Some(b'0'..=b'9') = self.peek() {
-            self.at += 1;
+            self.skip(1);
         }
-        self.at - start
+        self.at.wrapping_sub(start)
     }
 
     fn skip_literal(&mut self, literal: &str) -> Result<(), Fault> {
-        if !self.json.as_bytes()[self.at..].starts_with(literal.as_bytes()) {
+        if !self.rest().starts_with(literal.as_bytes()) {
             return Err(Fault::Invalid);
         }
-        self.at += literal.len();
+        self.skip(literal.len());
         Ok(())
     }
 
     fn skip_space(&mut self) {
         while let Some(b' ' | b'\n' | b'\t' | b'\r') = self.peek() {
-            self.at += 1;
+            self.skip(1);
         }
+    }
+
+    /// Goes on; no text is so long that a place in it could overflow.
+    fn skip(&mut self, bytes: usize) {
+        self.at = self.at.wrapping_add(bytes);
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        self.json.as_bytes().get(self.at..).unwrap_or_default()
     }
 
     fn peek(&self) -> Option<u8> {

@@ -10,16 +10,17 @@ pub(crate) fn first_special(text: &[u8]) -> Option<usize> {
     let (chunks, _) = text.as_chunks::<CHUNK>();
     let has_special = |chunk: &[u8; CHUNK]| chunk.iter().fold(false, |found, byte| found | is_special(*byte));
     let passed = chunks.iter().take_while(|chunk| !has_special(chunk)).count();
-    let mut at = passed * CHUNK;
-    let (words, rest) = text[at..].as_chunks::<WORD>();
+    // No text is so long that a place in it could overflow.
+    let mut at = passed.wrapping_mul(CHUNK);
+    let (words, rest) = text.get(at..)?.as_chunks::<WORD>();
     for word in words {
         let special = special_bytes(u64::from_le_bytes(*word));
         if special != 0 {
-            return Some(at + special.trailing_zeros() as usize / 8);
+            return Some(at.wrapping_add(special.trailing_zeros() as usize / 8));
         }
-        at += WORD;
+        at = at.wrapping_add(WORD);
     }
-    rest.iter().position(|byte| is_special(*byte)).map(|more| at + more)
+    rest.iter().position(|byte| is_special(*byte)).map(|more| at.wrapping_add(more))
 }
 
 const CHUNK: usize = 64;

@@ -51,12 +51,12 @@ impl<'a> Scanner<'a> {
     }
 
     fn value(&mut self) -> Option<Cow<'a, str>> {
-        if !self.rest.starts_with('"') {
+        let Some(quoted) = self.rest.strip_prefix('"') else {
             return self.token().map(Cow::Borrowed);
-        }
+        };
         // RFC 6455 §9.1: a quoted string, too, is a token once its quotes and backslashes are gone.
         let mut text = String::new();
-        let mut characters = self.rest[1..].char_indices();
+        let mut characters = quoted.char_indices();
         loop {
             match characters.next()?.1 {
                 '"' => break,

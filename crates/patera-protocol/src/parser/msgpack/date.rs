@@ -20,6 +20,7 @@ pub(super) fn iso_8601(milliseconds: i64) -> Option<String> {
 
 /// Year, month and day of a day since 1970, by the Gregorian calendar. A year begins in March here, so that the leap day is its last; an era
 /// has 400 years.
+#[expect(clippy::arithmetic_side_effects, reason = "a day of JavaScript's dates is within 100,000,000 of 1970")]
 fn civil(day: i64) -> (i64, i64, i64) {
     const DAYS_PER_ERA: i64 = 146_097;
     let since_march_0 = day + 719_468;

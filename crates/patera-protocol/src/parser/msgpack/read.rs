@@ -116,7 +116,7 @@ impl<'a> Reader<'a> {
                 open.pop();
             }
             let Some(container) = open.last_mut() else { return Ok(()) };
-            container.left -= 1;
+            container.left = container.left.saturating_sub(1);
             if !std::mem::replace(&mut container.is_first, false) {
                 out.push(',');
             }
@@ -197,16 +197,16 @@ impl<'a> Reader<'a> {
             0xc0 => Head::Null,
             0xc2 => Head::Bool(false),
             0xc3 => Head::Bool(true),
-            0xc4..=0xc6 => Head::Binary(self.len(1 << (marker - 0xc4))?),
-            0xc7..=0xc9 => Head::Extension(self.len(1 << (marker - 0xc7))?, Written::BehindIt),
+            0xc4..=0xc6 => Head::Binary(self.len(power(marker, 0xc4))?),
+            0xc7..=0xc9 => Head::Extension(self.len(power(marker, 0xc7))?, Written::BehindIt),
             0xca => Head::Float(f32::from_bits(self.number(4)? as u32).into()),
             0xcb => Head::Float(f64::from_bits(self.number(8)?)),
-            0xcc..=0xcf => Head::Unsigned(self.number(1 << (marker - 0xcc))?),
-            0xd0..=0xd3 => Head::Signed(self.signed(1 << (marker - 0xd0))?),
-            0xd4..=0xd8 => Head::Extension(1 << (marker - 0xd4), Written::InTheMarker),
-            0xd9..=0xdb => Head::Text(self.len(1 << (marker - 0xd9))?),
-            0xdc | 0xdd => Head::Array(self.len(2 << (marker - 0xdc))?),
-            0xde | 0xdf => Head::Map(self.len(2 << (marker - 0xde))?),
+            0xcc..=0xcf => Head::Unsigned(self.number(power(marker, 0xcc))?),
+            0xd0..=0xd3 => Head::Signed(self.signed(power(marker, 0xd0))?),
+            0xd4..=0xd8 => Head::Extension(power(marker, 0xd4), Written::InTheMarker),
+            0xd9..=0xdb => Head::Text(self.len(power(marker, 0xd9))?),
+            0xdc | 0xdd => Head::Array(self.len(power(marker, 0xdc - 1))?),
+            0xde | 0xdf => Head::Map(self.len(power(marker, 0xde - 1))?),
             0xe0..=0xff => Head::Signed((marker as i8).into()),
             // The one that is never used.
             0xc1 => return Err(Error::InvalidPayload),
@@ -230,13 +230,18 @@ impl<'a> Reader<'a> {
 
     /// The same, whose highest bit is the sign.
     fn signed(&mut self, bytes: usize) -> Result<i64, Error> {
-        let unused = 64 - 8 * bytes as u32;
-        Ok((self.number(bytes)? << unused) as i64 >> unused)
+        let unused = u64::BITS.saturating_sub(8_u32.saturating_mul(bytes as u32));
+        Ok(self.number(bytes)?.unbounded_shl(unused) as i64 >> unused)
     }
 
     fn len(&mut self, bytes: usize) -> Result<usize, Error> {
         usize::try_from(self.number(bytes)?).map_err(|_| Error::InvalidPayload)
     }
+}
+
+/// Each marker behind the first of its family stands for twice as many bytes: 1, 2, 4, 8, 16.
+fn power(marker: u8, first: u8) -> usize {
+    1_usize.unbounded_shl(marker.saturating_sub(first).into())
 }
 
 fn push(out: &mut String, value: impl std::fmt::Display) {

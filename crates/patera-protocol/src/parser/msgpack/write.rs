@@ -57,7 +57,7 @@ fn long(out: &mut Vec<u8>, marker: u8, len: usize) {
     match u16::try_from(len) {
         Ok(len) => append(out, marker, &len.to_be_bytes()),
         // No packet has 4 GiB.
-        Err(_) => append(out, marker + 1, &u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes()),
+        Err(_) => append(out, marker.saturating_add(1), &u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes()),
     }
 }
 
@@ -70,10 +70,9 @@ fn append(out: &mut Vec<u8>, marker: u8, number: &[u8]) {
 /// counted in a pass before, and then no container has an end to be remembered.
 pub(super) fn json(out: &mut Vec<u8>, json: &str, attachments: &[Bytes]) {
     let mut lengths = lengths(json).into_iter();
-    let mut at = 0;
-    while let Some(byte) = json.as_bytes().get(at) {
-        let rest = &json[at..];
-        at += match byte {
+    let mut rest = json;
+    while let Some(byte) = rest.as_bytes().first() {
+        let used = match byte {
             b'[' => {
                 array(out, lengths.next().unwrap_or(0));
                 1
@@ -93,20 +92,21 @@ pub(super) fn json(out: &mut Vec<u8>, json: &str, attachments: &[Bytes]) {
             }
             b'"' => {
                 let len = string_len(rest);
-                string(out, &rest[..len]);
+                string(out, rest.get(..len).unwrap_or_default());
                 len
             }
             b'-' | b'0'..=b'9' => {
                 let len = rest.find(|char: char| !is_in_number(char)).unwrap_or(rest.len());
-                number(out, &rest[..len]);
+                number(out, rest.get(..len).unwrap_or_default());
                 len
             }
             b't' => literal(out, 0xc3, rest, "true"),
             b'f' => literal(out, 0xc2, rest, "false"),
             b'n' => literal(out, 0xc0, rest, "null"),
             // Commas, colons, ends and space.
-            _ => rest.chars().next().map_or(1, char::len_utf8),
+            _ => first_len(rest),
         };
+        rest = rest.get(used..).unwrap_or_default();
     }
 }
 
@@ -115,15 +115,15 @@ fn lengths(json: &str) -> Vec<usize> {
     let (mut lengths, mut open): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
     // Whether something stands behind the last bracket that was opened.
     let mut is_empty = false;
-    let mut at = 0;
-    while let Some(byte) = json.as_bytes().get(at) {
+    let mut rest = json;
+    while let Some(byte) = rest.as_bytes().first() {
         let is_space = matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
         if is_empty
             && !is_space
             && !matches!(byte, b']' | b'}')
             && let Some(length) = open.last().and_then(|index| lengths.get_mut(*index))
         {
-            *length += 1;
+            *length = length.saturating_add(1);
         }
         is_empty &= is_space;
         match byte {
@@ -135,13 +135,13 @@ fn lengths(json: &str) -> Vec<usize> {
             b']' | b'}' => drop(open.pop()),
             b',' => {
                 if let Some(length) = open.last().and_then(|index| lengths.get_mut(*index)) {
-                    *length += 1;
+                    *length = length.saturating_add(1);
                 }
             }
-            b'"' => at += string_len(&json[at..]) - 1,
             _ => {}
         }
-        at += 1;
+        let used = if *byte == b'"' { string_len(rest) } else { first_len(rest) };
+        rest = rest.get(used..).unwrap_or_default();
     }
     lengths
 }
@@ -150,28 +150,33 @@ fn lengths(json: &str) -> Vec<usize> {
 fn placeholder<'a>(json: &str, attachments: &'a [Bytes]) -> Option<(&'a Bytes, usize)> {
     const START: &str = r#"{"_placeholder":true,"num":"#;
     let rest = json.strip_prefix(START)?;
-    let digits = rest.find('}')?;
-    let data = attachments.get(rest[..digits].parse::<usize>().ok()?)?;
-    Some((data, START.len() + digits + 1))
+    let (digits, behind) = rest.split_once('}')?;
+    let data = attachments.get(digits.parse::<usize>().ok()?)?;
+    Some((data, json.len().saturating_sub(behind.len())))
 }
 
 /// How long the string is that begins here, with its quotes.
 fn string_len(json: &str) -> usize {
-    let mut at = 1;
-    while let Some(special) = json.as_bytes().get(at..).and_then(first_special) {
-        at += special + 1;
-        match json.as_bytes()[at - 1] {
-            b'"' => return at,
-            // The character behind it is ASCII, as far as it can be a quote.
-            b'\\' => at += json[at..].chars().next().map_or(0, char::len_utf8),
-            _ => {}
+    let mut rest = json.get(1..).unwrap_or_default();
+    while let Some((_, from_special)) = first_special(rest.as_bytes()).and_then(|at| rest.split_at_checked(at)) {
+        rest = from_special.get(1..).unwrap_or_default();
+        if from_special.starts_with('"') {
+            return json.len().saturating_sub(rest.len());
+        }
+        if from_special.starts_with('\\') {
+            rest = rest.get(first_len(rest)..).unwrap_or_default();
         }
     }
     json.len()
 }
 
+/// How long the first character is.
+fn first_len(text: &str) -> usize {
+    text.chars().next().map_or(1, char::len_utf8)
+}
+
 fn string(out: &mut Vec<u8>, json: &str) {
-    match json.get(1..json.len().max(2) - 1) {
+    match json.get(1..json.len().max(2).saturating_sub(1)) {
         Some(plain) if !plain.contains('\\') => text(out, plain),
         _ => text(out, &unescaped(json)),
     }

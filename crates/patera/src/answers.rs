@@ -11,7 +11,6 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_core::Stream;
-use parking_lot::Mutex;
 use patera_cluster::{Asker, Encoded, RequestId};
 use patera_protocol::handler::FromAnswer;
 use patera_protocol::socketio::OwnedArgs;
@@ -22,6 +21,7 @@ use crate::namespace::NamespaceInner;
 use crate::outbox::Command;
 use crate::remote::ClusterError;
 use crate::socket::SocketInner;
+use crate::sync::Mutex;
 
 /// The answers to a broadcast, as they come: [`Broadcast::emit_with_ack`](crate::Broadcast::emit_with_ack).
 ///

@@ -1,6 +1,6 @@
 //! What all sessions of one server share: options, the registry of sessions, counters.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use patera_protocol::engineio::{self, SessionConfig, Transport, Version};
@@ -20,6 +20,7 @@ use crate::recovery::Recovery;
 use crate::registry::Registry;
 use crate::sid::Id;
 use crate::stats::{Counters, count};
+use crate::sync::{AtomicBool, AtomicU8};
 
 pub(crate) struct Core {
     pub(crate) config: Config,

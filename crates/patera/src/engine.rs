@@ -25,7 +25,6 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
 use tokio::net::{TcpListener, ToSocketAddrs};
 
 pub use self::message::Message;
@@ -38,6 +37,7 @@ use crate::http::{Host, Layer, Listener, NotFound, Paths, Service};
 use crate::opening::Opening;
 use crate::session::Link;
 use crate::stats::Stats;
+use crate::sync::RwLock;
 
 struct EngineInner {
     core: Arc<Core>,

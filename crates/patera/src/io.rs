@@ -11,7 +11,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use parking_lot::RwLock;
 use patera_cluster::{BusError, Uid};
 use patera_protocol::socketio::Value;
 use tokio::net::{TcpListener, ToSocketAddrs};
@@ -32,6 +31,7 @@ use crate::parser::ParsedConnection;
 use crate::session::{Link, Session};
 use crate::state::TypeMap;
 use crate::stats::Stats;
+use crate::sync::RwLock;
 use crate::transport::Dialect;
 
 pub(crate) struct IoInner {

@@ -78,6 +78,7 @@ mod sid;
 mod socket;
 mod state;
 mod stats;
+mod sync;
 mod tasks;
 #[cfg(feature = "tls")]
 mod tls;

@@ -1,7 +1,7 @@
 //! A namespace: its middlewares, its handlers, its sockets and rooms.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -21,6 +21,7 @@ use crate::namespaces::Kind;
 use crate::recovery::Recovery;
 use crate::rooms::{IntoRooms, Rooms};
 use crate::socket::{Socket, SocketInner};
+use crate::sync::AtomicBool;
 use crate::tasks::catch;
 use crate::trace::trace;
 

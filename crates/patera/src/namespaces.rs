@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
-use parking_lot::RwLock;
 use patera_protocol::socketio::Value;
 use tokio::sync::OnceCell;
 
@@ -16,6 +15,7 @@ use crate::config::Config;
 use crate::core::Core;
 use crate::io::IoInner;
 use crate::namespace::{Namespace, NamespaceInner};
+use crate::sync::{AtomicUsize, RwLock};
 use crate::tasks::catch;
 use crate::trace::trace;
 

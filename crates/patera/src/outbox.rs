@@ -4,7 +4,6 @@ use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-use parking_lot::{Mutex, MutexGuard};
 use patera_protocol::engineio::payload::Format;
 use patera_protocol::socketio::Slot;
 use smallvec::SmallVec;
@@ -14,6 +13,7 @@ use crate::acks::Awaiting;
 use crate::config::{COPY_BYTES_MAX, Config, OutboxPolicy};
 use crate::error::{DisconnectReason, EmitError};
 use crate::prepared::Prepared;
+use crate::sync::{Mutex, MutexGuard};
 use crate::transport::{Batch, Leftover, Outlet, Post, WebSocketLink};
 
 /// One packet on its way to a client.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-use parking_lot::RwLock;
 
 use crate::core::Shared;
+use crate::sync::RwLock;
 
 /// Its size is the number of sessions that live or are being opened; lookups may name anything. A pointer an entry: the id is in
 /// the session.

@@ -2,12 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use parking_lot::Mutex;
+use std::sync::atomic::Ordering;
 
 use crate::config::ROOM_EVENTS_MAX;
 use crate::socket::Socket;
+use crate::sync::{AtomicBool, Mutex};
 use crate::trace::trace;
 
 /// What happened to a room of a namespace: see [`Namespace::on_room_event`](crate::Namespace::on_room_event).

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use parking_lot::RwLock;
 
 use crate::error::JoinError;
 use crate::room_events::{RoomEvent, RoomEvents};
 use crate::socket::{Socket, SocketInner};
+use crate::sync::RwLock;
 
 /// Safe from any thread. Its read lock is held while a broadcast is pushed to the outboxes, and never while user code runs.
 #[derive(Default)]

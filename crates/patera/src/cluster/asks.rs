@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use parking_lot::Mutex;
-
 use crate::answers::Gathering;
 use crate::config::ASKS_MAX;
+use crate::sync::Mutex;
 
 /// At most `ASKS_MAX`. Those that have been answered are only known by their time.
 #[derive(Default)]

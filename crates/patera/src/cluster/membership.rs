@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use patera_cluster::{Asker, Description, Encoded, Event, Message, Node, Outcome, Refused, RequestId, Target};
 use rand::Rng as _;
 use tokio::sync::oneshot;
@@ -12,6 +11,7 @@ use tokio::sync::oneshot;
 use super::{Cluster, Job, now};
 use crate::answers::Gathering;
 use crate::remote::ClusterError;
+use crate::sync::Mutex;
 
 /// Safe from any thread. Its lock is held for no longer than the node needs, and what others hear is in the order in which it
 /// was taken.

@@ -28,7 +28,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-use parking_lot::{Mutex, RwLock};
 use patera_cluster::{Bus, BusError, ClusterConfig, Uid};
 use rand::Rng as _;
 use tokio::sync::Notify;
@@ -37,6 +36,7 @@ use tokio::task::JoinHandle;
 use crate::config::BUS_FAREWELL;
 use crate::io::IoInner;
 use crate::stats::{Stats, count};
+use crate::sync::{Mutex, RwLock};
 use crate::tasks::catch;
 use crate::trace::trace;
 

@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use patera_cluster::Transmit;
 use tokio::sync::Notify;
 
 use crate::config::{BUS_QUEUE_BYTES_MAX, BUS_QUEUE_MESSAGES_MAX};
+use crate::sync::Mutex;
 
 /// One thing to do with the bus.
 pub(super) enum Job {

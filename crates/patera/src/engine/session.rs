@@ -6,7 +6,6 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use parking_lot::Mutex;
 use patera_protocol::engineio::{Transport, Version};
 
 use super::message::Message;
@@ -16,6 +15,7 @@ use crate::error::{DisconnectReason, EmitError};
 use crate::handshake::Handshake;
 use crate::outbox::{Command, Item};
 use crate::prepared::Prepared;
+use crate::sync::Mutex;
 
 /// One client. Cheap to clone; clones are the same session. Safe to use from any task or thread.
 #[derive(Clone)]

@@ -30,12 +30,11 @@ use std::collections::BTreeMap;
 use std::hash::BuildHasher as _;
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use parking_lot::{Mutex, RwLock};
 use patera_protocol::parser::Parser;
 use patera_protocol::socketio::OwnedArgs;
 use tokio::sync::Notify;
@@ -50,6 +49,7 @@ use crate::error::DisconnectReason;
 use crate::namespace::NamespaceInner;
 use crate::prepared::Flags;
 use crate::sid::Sid;
+use crate::sync::{AtomicUsize, Mutex, RwLock};
 
 /// The recoverable sockets of one server, in all its namespaces.
 pub(crate) struct Recovery {

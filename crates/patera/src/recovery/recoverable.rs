@@ -4,7 +4,6 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
-use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::log::Log;
@@ -18,6 +17,7 @@ use crate::namespace::NamespaceInner;
 use crate::outbox::{Command, Item};
 use crate::sid::Sid;
 use crate::socket::{Data, SocketInner};
+use crate::sync::{Mutex, MutexGuard};
 
 /// ```text
 ///            let in                  the connection is lost                    time or room is over

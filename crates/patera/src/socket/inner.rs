@@ -2,9 +2,8 @@
 
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
 use patera_protocol::socketio::{Args, OwnedArgs, Slot, encode};
 use serde::Serialize;
 
@@ -23,6 +22,7 @@ use crate::prepared::{Flags, Prepared};
 use crate::recovery::{self, Ended, Event, Number, Recoverable, Recovery};
 use crate::rooms::Joined;
 use crate::sid::Id;
+use crate::sync::{AtomicU8, Mutex};
 
 /// Small, for there may be a million: what most sockets do not have is boxed.
 pub(crate) struct SocketInner {

@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, ToSocketAddrs};
 
 use crate::config::Config;
 use crate::connection::Connection;
-use crate::core::Core;
+use crate::core::{Core, Shared};
 use crate::engine;
 #[cfg(feature = "regex")]
 use crate::error::Error;
@@ -426,11 +426,7 @@ impl Core {
         use crate::error::DisconnectReason::ServerShuttingDown;
         use crate::outbox::Command;
 
-        self.closing.store(true, Ordering::Release);
-        if let Some(recovery) = &self.recovery {
-            recovery.close();
-        }
-        let sessions = self.registry.all();
+        let sessions = self.begin_closing();
         let gap = self.config.drain / u32::try_from(sessions.len().max(1000)).unwrap_or(u32::MAX);
         let started = tokio::time::Instant::now();
         for (told, session) in (0u32..).zip(sessions) {
@@ -446,5 +442,14 @@ impl Core {
             let _ = tokio::time::timeout(Duration::from_millis(100), ended).await;
         }
         self.closed.notify_waiters();
+    }
+
+    /// From now on no session opens; those that are there, or are being opened and may not have seen it, are to be told.
+    pub(crate) fn begin_closing(&self) -> Vec<Arc<Shared>> {
+        self.closing.store(true, Ordering::Release);
+        if let Some(recovery) = &self.recovery {
+            recovery.close();
+        }
+        self.registry.all()
     }
 }

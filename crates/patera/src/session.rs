@@ -96,6 +96,12 @@ pub(crate) enum Link {
 impl<A: Application> Session<A> {
     /// Starts the session's task. It ends by itself; `Command::Close` ends it from outside.
     pub(crate) fn spawn(opening: Opening, link: Link, app: A) {
+        opening.core.runtime.get_or_init(Handle::current);
+        tokio::spawn(Session::new(opening, link, app));
+    }
+
+    /// The session's task, not running yet.
+    pub(crate) fn new(opening: Opening, link: Link, app: A) -> Self {
         let shared = opening.begin();
         let now = tokio::time::Instant::now().into_std();
         let transport = match link {
@@ -105,13 +111,12 @@ impl<A: Application> Session<A> {
         let engine =
             engineio::Session::server_with_version(shared.dialect.version, transport, &shared.core.engine, now);
         count(&shared.core.counters.sessions_opened, 1);
-        shared.core.runtime.get_or_init(Handle::current);
         if shared.core.is_closing() {
             // `close` may have looked before this one was there.
             shared.outbox.command(Command::Close { reason: DisconnectReason::ServerShuttingDown, flush: true });
         }
         trace!(debug, "patera::engine", "session opened", sid = %shared.sid, transport = %transport.as_str());
-        let session = Session {
+        Session {
             shared,
             engine,
             link,
@@ -123,8 +128,7 @@ impl<A: Application> Session<A> {
             ending: None,
             postponed: None,
             resting: false,
-        };
-        tokio::spawn(session);
+        }
     }
 
     /// One round: commands, timers, reading, waiting handlers, writing. `Ready` when the phase has changed.

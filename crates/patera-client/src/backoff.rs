@@ -14,10 +14,11 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     /// The first delay is about `min`, each is twice the one before, none is longer than `max`; `jitter` from 0 to 1 is how far
-    /// they scatter (what lies outside counts as none).
+    /// they scatter (what lies outside counts as none). A day is the longest `max`: clocks have an end.
     pub(crate) fn new(min: Duration, max: Duration, jitter: f64) -> Self {
+        const DAY: Duration = Duration::from_secs(86_400);
         let jitter = if jitter > 0.0 && jitter <= 1.0 { jitter } else { 0.0 };
-        Backoff { min, max, jitter, attempts: 0 }
+        Backoff { min, max: max.min(DAY), jitter, attempts: 0 }
     }
 
     /// How many delays were asked for since the last reset.
@@ -55,6 +56,12 @@ mod tests {
         let delays: Vec<u64> = random.iter().map(|random| backoff.next(*random).as_millis() as u64).collect();
         assert_eq!(delays, expected, "jitter {jitter}, random {random:?}");
         assert_eq!(backoff.attempts(), expected.len() as u32);
+    }
+
+    #[test]
+    fn no_delay_is_longer_than_a_day() {
+        let mut backoff = Backoff::new(Duration::MAX, Duration::MAX, 1.0);
+        assert_eq!(backoff.next(0.9), Duration::from_secs(86_400));
     }
 
     #[test]

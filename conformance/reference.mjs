@@ -34,7 +34,7 @@ function switched(name, option, value) {
   return on === undefined ? {} : { [option]: on && value };
 }
 
-const { extraHeaders, parser, allowEio3 = isOn("ALLOW_EIO3"), ...options } = camelKeys(JSON.parse(process.env.OPTIONS ?? "{}"));
+const { extraHeaders, parser, engine: engineOptions, allowEio3 = isOn("ALLOW_EIO3"), ...options } = camelKeys(JSON.parse(process.env.OPTIONS ?? "{}"));
 const io = new Server(http, {
   allowEIO3: allowEio3,
   ...switched("PER_MESSAGE_DEFLATE", "perMessageDeflate", { threshold: 1024 }),
@@ -178,7 +178,14 @@ io.of("/guarded").on("connection", (socket) => {
   common(io.of("/guarded"), socket);
 });
 
-const engine = attach(http, { path: "/engine.io" });
+const engine = attach(http, { path: "/engine.io", allowEIO3: allowEio3, initialPacket: engineOptions?.initialPacket });
+if (engineOptions?.ownIds) {
+  engine.generateId = async (request) => {
+    const id = new URL(request.url, "http://localhost").searchParams.get("id");
+    if (id === null) throw new Error("no id");
+    return id;
+  };
+}
 engine.on("connection", (session) => {
   session.on("message", (message) => {
     if (message === "close me") session.close();

@@ -3,10 +3,14 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { after, before, describe, test } from "node:test";
+import { createRequire } from "node:module";
 import { Socket } from "engine.io-client";
 import { Polling } from "../harness/http.mjs";
 import { slowWebSockets } from "../harness/proxy.mjs";
 import { isReference, Server } from "../harness/server.mjs";
+
+const require = createRequire(import.meta.url);
+const { Socket: OldSocket } = createRequire(require.resolve("socket.io-client-2"))("engine.io-client");
 
 const limit = { timeout: 30_000 };
 const modes = { polling: ["polling"], websocket: ["websocket"], upgrade: ["polling", "websocket"] };
@@ -86,6 +90,47 @@ describe("engine.io-client 6", () => {
     for (let n = 0; n < sent; n += 1) assert.equal(await next(), `${n}`);
     socket.close();
     proxy.close();
+  });
+});
+
+describe("ids of one's own, and an initial packet", () => {
+  const clients = { "engine.io-client 6": Socket, "engine.io-client 3": OldSocket };
+  let server;
+  before(async () => {
+    server = await Server.start({ engine: { initial_packet: "hello, é", own_ids: true } });
+  });
+  after(() => server?.stop());
+
+  for (const [client, Client] of Object.entries(clients)) {
+    for (const [mode, transports] of Object.entries(modes)) {
+      test(`${client}, ${mode}: the id is ours, and our message comes first`, limit, async () => {
+        const id = `${mode}.${client === "engine.io-client 6" ? 6 : 3}:1`;
+        const socket = new Client(server.url, { path: "/engine.io", transports, query: { id } });
+        const next = messagesOf(socket);
+        await once(socket, "open");
+        assert.equal(socket.id, id);
+        socket.send("echo");
+        assert.equal(await next(), "hello, é");
+        assert.equal(await next(), "echo");
+        if (mode === "upgrade" && socket.transport.name !== "websocket") await once(socket, "upgrade");
+        socket.send("after");
+        assert.equal(await next(), "after");
+        socket.close();
+      });
+    }
+  }
+
+  test("no id, no session", limit, async () => {
+    const url = `${server.url}/engine.io/?EIO=4&transport=polling`;
+    const refused = await fetch(url);
+    assert.equal(refused.status, 400);
+    assert.deepEqual(await refused.json(), { code: 3, message: "Bad request" });
+  });
+
+  test("the id of a living session is no other's", { ...limit, skip: isReference && "the reference lets the second one in" }, async () => {
+    const url = `${server.url}/engine.io/?EIO=4&transport=polling&id=taken`;
+    assert.equal((await fetch(url)).status, 200);
+    assert.equal((await fetch(url)).status, 400);
   });
 });
 

@@ -16,7 +16,7 @@ use axum::{
     routing::get,
 };
 use patera::{
-    Config, Io, RemoteAddress,
+    Io, RemoteAddress,
     engine::{Engine, Message, Session},
 };
 use serde_json::json;
@@ -27,9 +27,8 @@ use crate::options::Options;
 #[tokio::main]
 async fn main() -> patera::Result {
     let options = Options::from_environment()?;
+    let mut engine_config = options.engine_config();
     let config = options.config()?;
-    let mut engine_config = Config::default();
-    engine_config.path = "/engine.io".to_owned();
     engine_config.allow_eio3 = config.allow_eio3;
     let io = Io::with_config(config);
     contract::serve(&io);

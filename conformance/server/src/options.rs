@@ -31,6 +31,15 @@ pub(crate) struct Options {
     extra_headers: bool,
     connection_state_recovery: Option<RecoveryOptions>,
     parser: Option<Form>,
+    engine: Option<EngineOptions>,
+}
+
+/// Of the Engine.IO server beside.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct EngineOptions {
+    initial_packet: Option<String>,
+    own_ids: bool,
 }
 
 /// The parsers there are, but for JSON.
@@ -76,6 +85,19 @@ impl Options {
     pub(crate) fn from_environment() -> Result<Self> {
         let text = std::env::var("OPTIONS").unwrap_or_else(|_| "{}".to_owned());
         Ok(serde_json::from_str(&text)?)
+    }
+
+    /// Of the Engine.IO server, as far as they are its own.
+    pub(crate) fn engine_config(&self) -> Config {
+        let mut config = Config::default();
+        config.path = "/engine.io".to_owned();
+        if let Some(EngineOptions { initial_packet, own_ids }) = &self.engine {
+            config.initial_packet = initial_packet.as_deref().map(Into::into);
+            if *own_ids {
+                config.generate_id(async |request| request.query_value("id").ok_or_else(|| Error::new("no id")));
+            }
+        }
+        config
     }
 
     pub(crate) fn config(self) -> Result<Config> {

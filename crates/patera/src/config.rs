@@ -15,6 +15,7 @@ use patera_protocol::parser::Parser;
 use patera_protocol::socketio::ConnectionConfig;
 use patera_websocket::DeflateConfig;
 
+use crate::engine::Message;
 use crate::error::Error;
 use crate::handshake::Handshake;
 use crate::http::{Cookie, Cors, HttpCompression};
@@ -96,6 +97,16 @@ pub struct Config {
     /// Compressed answers to polling requests, for clients that say `Accept-Encoding`. Default on, from 1,024 bytes. What
     /// clients send must come uncompressed: a body with `Content-Encoding` gets 415.
     pub http_compression: Option<HttpCompression>,
+
+    /// A message that each client gets right behind the open packet, in the same polling answer: `0{…}` and `4hello`. Default none. It is a
+    /// message of Engine.IO: clients of Socket.IO want a packet of Socket.IO in it, such as `2["event"]`, and those of Engine.IO 3 too.
+    /// Plain WebSockets get none.
+    ///
+    /// ```
+    /// # let mut config = patera::Config::default();
+    /// config.initial_packet = Some("hello".into());
+    /// ```
+    pub initial_packet: Option<Message>,
 
     /// Bytes that may wait for one client. Default 1 MiB. At the limit a volatile packet is dropped, else [`outbox_policy`](Self::outbox_policy) decides; one larger item is taken by an empty outbox.
     pub outbox_bytes_max: usize,
@@ -191,6 +202,7 @@ impl Default for Config {
             origins: None,
             per_message_deflate: None,
             http_compression: Some(HttpCompression::default()),
+            initial_packet: None,
             outbox_bytes_max: 1 << 20,
             outbox_policy: OutboxPolicy::Close,
             outbox_stall_timeout: Duration::from_secs(10),

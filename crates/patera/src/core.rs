@@ -13,9 +13,11 @@ use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::connection_error::ConnectionErrors;
 use crate::details::Details;
+use crate::engine::Message;
 use crate::error::EmitError;
 use crate::handshake::Handshake;
 use crate::outbox::Outbox;
+use crate::prepared::Prepared;
 use crate::recovery::Recovery;
 use crate::registry::Registry;
 use crate::sid::Id;
@@ -29,6 +31,8 @@ pub(crate) struct Core {
     pub(crate) registry: Registry,
     pub(crate) counters: Counters,
     pub(crate) connection_errors: ConnectionErrors,
+    /// What each client gets behind its open packet.
+    pub(crate) initial_packet: Option<Arc<Prepared>>,
     pub(crate) recovery: Option<Arc<Recovery>>,
     /// Other servers, where there is a bus.
     pub(crate) cluster: Option<Arc<Cluster>>,
@@ -58,6 +62,7 @@ impl Core {
                 attachments_bytes_max: config.max_http_buffer_size,
                 ..config.protocol.clone()
             }),
+            initial_packet: config.initial_packet.clone().map(Message::prepare),
             recovery: config
                 .connection_state_recovery
                 .clone()

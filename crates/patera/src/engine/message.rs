@@ -1,6 +1,10 @@
 //! What a session of one's own protocol sends and receives.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+
+use crate::prepared::Prepared;
 
 /// A message of Engine.IO.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +40,13 @@ impl From<Vec<u8>> for Message {
 }
 
 impl Message {
+    pub(crate) fn prepare(self) -> Arc<Prepared> {
+        match self {
+            Message::Text(text) => Prepared::text(&text),
+            Message::Binary(data) => Prepared::binary(data),
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         match self {
             Message::Text(text) => text.len(),

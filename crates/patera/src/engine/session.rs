@@ -14,7 +14,6 @@ use crate::core::Shared;
 use crate::error::{DisconnectReason, EmitError};
 use crate::handshake::Handshake;
 use crate::outbox::{Command, Item};
-use crate::prepared::Prepared;
 use crate::sync::Mutex;
 
 /// One client. Cheap to clone; clones are the same session. Safe to use from any task or thread.
@@ -69,10 +68,7 @@ impl Session {
     /// # Errors
     /// The session has ended, or its outbox is full.
     pub fn try_send(&self, message: impl Into<Message>) -> Result<(), EmitError> {
-        let prepared = match message.into() {
-            Message::Text(text) => Prepared::text(&text),
-            Message::Binary(data) => Prepared::binary(data),
-        };
+        let prepared = message.into().prepare();
         self.shared.outbox.push(Item { prepared, ack: None }, &self.shared.core.config)
     }
 

@@ -24,13 +24,17 @@ use crate::transport::{PollingLink, Post, PostAnswer};
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html");
 
-/// `GET …EIO=4&transport=polling`: opens a session, answers the open packet and nothing else.
+/// `GET …EIO=4&transport=polling`: opens a session, answers the open packet, and the initial one if there is one.
 pub(super) async fn open(host: Arc<dyn Host>, parts: Parts, query: &Query<'_>) -> Result<Response<Bytes>, Refusal> {
     let core = host.core().clone();
     let opening = admit(&core, &parts, Some(query), LinkState::Polling).await?;
     let format = format(&core, query, opening.dialect)?;
     let mut payload = payload::Encoder::with_format(format);
     payload.push_text(core.open_packet(&opening.sid, Transport::Polling).as_bytes());
+    if let Some(initial) = &core.initial_packet {
+        initial.write_payload(opening.dialect.version, &mut payload);
+        core.counters.sent(1, initial.size());
+    }
     let content_type = HeaderValue::from_static(payload.content_type());
     let asked = Asked::new(&core, &parts.headers);
     let response = asked.answer(payload.finish().into(), content_type);

@@ -41,6 +41,10 @@ pub(super) fn begin(shared: &Shared, stream: Stream, unread: Bytes, extensions: 
     let link = WebSocketLink::new(stream, unread, shared.dialect.into(), &shared.core.config);
     let mut link = link.with_extensions(extensions);
     link.owe_open(&shared.core.open_packet(&shared.sid, Transport::WebSocket));
+    if let Some(initial) = &shared.core.initial_packet {
+        link.owe_message(initial, &shared.core.config);
+        shared.core.counters.sent(1, initial.size());
+    }
     Link::WebSocket(link)
 }
 

@@ -301,6 +301,13 @@ impl WebSocketLink {
         self.owe(ws::server_frame(Opcode::Text, packet.as_bytes()));
     }
 
+    /// Puts a message behind the open packet.
+    pub(crate) fn owe_message(&mut self, prepared: &Prepared, config: &Config) {
+        let mut batch = Batch::take();
+        self.write(prepared, config, &mut batch);
+        batch.into_queue(0).into_iter().for_each(|frame| self.owe(frame));
+    }
+
     /// Puts packets of the Engine.IO session in front of what is not written yet.
     pub(crate) fn owe_control(&mut self, packets: Vec<Packet<'_>>) {
         for packet in packets {

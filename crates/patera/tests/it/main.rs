@@ -20,6 +20,7 @@ mod events;
 mod flushing;
 mod hyper;
 mod ids;
+mod initial_packet;
 mod late;
 mod legacy;
 mod limits;

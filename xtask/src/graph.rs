@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::workspace::Workspace;
 
 /// Every package and what it may depend on of ours. A package that is not listed here is not allowed to exist.
-const EDGES: [(&str, &[&str]); 15] = [
+const EDGES: [(&str, &[&str]); 16] = [
     ("patera-websocket", &[]),
     ("patera-protocol", &[]),
     ("patera-macros", &[]),
@@ -42,6 +42,8 @@ const EDGES: [(&str, &[&str]); 15] = [
     // What is not published stands outside the graph and uses what users use.
     ("conformance-server", &["patera"]),
     ("conformance-client", &["patera-client"]),
+    // It looks inside, at every layer.
+    ("fuzz-targets", &["patera", "patera-cluster", "patera-protocol", "patera-websocket"]),
     ("examples", &["patera", "patera-client"]),
     ("patera-examples", &["patera", "patera-client"]),
     ("xtask", &[]),

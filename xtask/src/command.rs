@@ -101,6 +101,13 @@ impl Program {
         if status.success() { Ok(()) } else { Err(Failure::Ended { line, status: status.to_string() }) }
     }
 
+    /// Runs it with all that it says in a file.
+    pub(crate) fn run_into(mut self, log: File) -> Outcome {
+        let error = log.try_clone().map_err(Failure::io("its output cannot be kept"))?;
+        self.command.stdout(log).stderr(error);
+        self.run()
+    }
+
     /// What it prints, if it is there and succeeds.
     pub(crate) fn output(mut self) -> Option<String> {
         let output = self.command.stderr(Stdio::null()).output().ok()?;

@@ -9,6 +9,7 @@ mod client;
 mod command;
 mod compatibility;
 mod conformance;
+mod fuzz;
 mod graph;
 mod hostile;
 mod instructions;
@@ -40,6 +41,8 @@ enum Command {
     Hostile(hostile::Options),
     /// Measure Patera beside its peers, and write docs/performance.md's tables and plots.
     Bench(bench::Options),
+    /// Look for inputs for which something does not hold: each target for some minutes.
+    Fuzz(fuzz::Options),
     /// Count the instructions of the hot paths, and hold them against their budget.
     Instructions(instructions::Options),
 }
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Conformance(options) => conformance::run_command(&options),
         Command::Hostile(options) => hostile::run_command(&options),
         Command::Bench(options) => bench::run_command(&options),
+        Command::Fuzz(options) => fuzz::run_command(&options),
         Command::Instructions(options) => instructions::run_command(&options),
     };
     match outcome {

@@ -107,7 +107,7 @@ pub use crate::http::{
 pub use crate::io::Io;
 pub use crate::listeners::ListenerId;
 pub use crate::namespace::Namespace;
-pub use crate::remote::{ClusterError, RemoteSocket};
+pub use crate::remote::{ClusterError, OneAnswer, RemoteSocket};
 pub use crate::room_events::RoomEvent;
 pub use crate::rooms::IntoRooms;
 pub use crate::socket::Socket;

@@ -1,14 +1,19 @@
 //! Sockets wherever they are, on this server or on another one: described, and told what to do, by id.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
+use futures_core::Stream as _;
 use patera_cluster::Description;
 use patera_protocol::handler::FromAnswer;
 use patera_protocol::socketio::{Map, Value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::answers::Answers;
 use crate::broadcast::Broadcast;
 use crate::cluster::description;
 use crate::error::{AckError, EmitError};
@@ -127,10 +132,9 @@ impl RemoteSocket {
     /// See [`AckError`].
     ///
     /// # Cancel safety
-    /// The event is emitted by the first poll. Dropped before it resolves, the answer is forgotten.
-    pub async fn emit_with_ack<T: FromAnswer>(&self, event: &str, args: impl Serialize) -> Result<T, AckError> {
-        let mut answers = self.broadcast().emit_with_ack(event, args);
-        answers.next().await.unwrap_or(Err(AckError::Emit(EmitError::Disconnected)))
+    /// The event is emitted by the call, not by the first poll. Dropped before it resolves, the answer is forgotten.
+    pub fn emit_with_ack<T: FromAnswer>(&self, event: &str, args: impl Serialize) -> OneAnswer<T> {
+        OneAnswer(self.broadcast().emit_with_ack(event, args))
     }
 
     /// Makes it join rooms.
@@ -187,6 +191,21 @@ impl fmt::Debug for RemoteSocket {
 ///
 /// What sockets are to do is done here by the first poll, and other servers are told: nobody says when they have done it, but it
 /// is in order with what is emitted.
+/// The answer of a [`RemoteSocket`] on its way: see [`RemoteSocket::emit_with_ack`].
+#[derive(Debug)]
+#[must_use = "the event is sent, but the answer is only seen by who awaits it"]
+pub struct OneAnswer<T>(Answers<T>);
+
+impl<T: FromAnswer> Future for OneAnswer<T> {
+    type Output = Result<T, AckError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = ready!(Pin::new(&mut self.0).poll_next(cx));
+        // Without any the socket is not there.
+        Poll::Ready(answer.unwrap_or(Err(AckError::Emit(EmitError::Disconnected))))
+    }
+}
+
 impl Broadcast {
     /// The sockets of the target that are connected now, those of other servers included.
     ///

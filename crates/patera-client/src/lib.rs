@@ -7,6 +7,7 @@
 //! | [`builder`](ClientBuilder), [`client`](Client), [`manager`](Manager), [`socket`](Socket), [`emitter`](Emitter) | the API |
 //! | [`handler`](Handler), [`listeners`](ListenerId), [`events`](Events), [`lifecycle`](Lifecycle) | what comes, by callback and by stream |
 //! | [`config`](Config), [`error`](ConnectError), [`tls`](Tls), `address`, `auth` | options and limits, what goes wrong, the URL, what the server is told |
+//! | [`contract`], `contracts` | the events of a side as a trait |
 //! | `shared`, `task`, `namespace`, `calls` | what crosses threads; the task that owns a connection, its sockets, the calls of handlers |
 //! | `acks`, `retries`, `backoff`, `cookies` | pure parts |
 //! | `codec` | Socket.IO packets to messages |
@@ -25,6 +26,7 @@ mod calls;
 mod client;
 mod codec;
 mod config;
+mod contracts;
 mod cookies;
 mod emitter;
 mod engine;
@@ -44,6 +46,10 @@ mod task;
 mod tls;
 mod trace;
 
+#[cfg(feature = "macros")]
+#[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
+pub use patera_macros::events_of_client as events;
+pub use patera_protocol::contract;
 pub use patera_protocol::engineio::Transport;
 pub use patera_protocol::handler::{CallError, Error, FromAnswer, FromEvent, Handler, IntoReply, Reply, Rest, Result};
 pub use patera_protocol::socketio::{ArgumentError, ConnectionConfig, EncodeError, Map, Value};

@@ -10,6 +10,7 @@
 //!   acknowledgements, binary attachments), and [`socketio::Connection`], which keeps the state of one connection.
 //! - [`parser`]: packets in other forms than text and attachments behind it, MessagePack among them.
 //! - [`handler`]: async functions whose parameters say what they want of an event, for both sides.
+//! - [`contract`]: the events of a side as a trait, which `patera-macros` makes handlers and senders of.
 //!
 //! ```
 //! use std::{sync::Arc, time::Instant};
@@ -36,6 +37,7 @@
     deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, clippy::arithmetic_side_effects)
 )]
 
+pub mod contract;
 pub mod engineio;
 pub mod handler;
 pub mod parser;

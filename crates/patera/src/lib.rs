@@ -32,6 +32,7 @@
 //! | `connection`, [`parser`], `native`, [`engine`] | what a session carries: Socket.IO, in other forms than JSON, a plain WebSocket, a user's own protocol |
 //! | `opening`, `session`, `transport` | how a session begins, the task that owns it, and how its packets travel |
 //! | `outbox`, `prepared`, `deflated`, `rooms`, `registry` | what crosses threads: packets and who gets them |
+//! | [`contract`], `contracts` | the events of a side as a trait |
 //! | `cluster` | other servers: what is said to them, what they ask |
 //! | `http` | requests, compression, CORS, cookie, tower, listening |
 #![forbid(unsafe_code)]
@@ -45,6 +46,7 @@ mod cluster;
 mod config;
 mod connection;
 mod connection_error;
+mod contracts;
 mod core;
 mod deflated;
 mod details;
@@ -86,6 +88,10 @@ mod trace;
 mod transport;
 
 pub use patera_cluster::{Bus, BusError, ClusterConfig, Faults, MemoryBus, Uid};
+#[cfg(feature = "macros")]
+#[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
+pub use patera_macros::events_of_server as events;
+pub use patera_protocol::contract;
 pub use patera_protocol::engineio::{Transport, Version};
 pub use patera_protocol::handler::{CallError, FromAnswer, FromEvent, IntoReply, Reply, Rest};
 pub use patera_protocol::socketio::{ArgumentError, ConnectionConfig, EncodeError, Map, Value};
@@ -125,6 +131,9 @@ mod guide {
     mod axum {}
     #[doc = include_str!("../../../docs/guide/events.md")]
     mod events {}
+    #[cfg(feature = "macros")]
+    #[doc = include_str!("../../../docs/guide/contracts.md")]
+    mod contracts {}
     #[doc = include_str!("../../../docs/guide/rooms.md")]
     mod rooms {}
     #[doc = include_str!("../../../docs/guide/namespaces.md")]

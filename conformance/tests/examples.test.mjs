@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import { Peers, transportsOf } from "../harness/peers.mjs";
 import { isMissing, Program } from "../harness/program.mjs";
+import { typeFaults } from "../harness/types.mjs";
 
 const limit = { timeout: 30_000 };
 const peers = new Peers();
@@ -140,6 +141,52 @@ example("acks", (server) => {
     const client = await peers.socketIo(server().url);
     await client.next("what is your name?");
     await server().said("stdout", new RegExp(`^${client.id} does not say: `));
+  });
+});
+
+example("contracts", (server) => {
+  const picture = Buffer.from([1, 2, 255]);
+
+  for (const mode of Object.keys(transportsOf)) {
+    test(`${mode}: events of the contract are handled and acknowledged`, limit, async () => {
+      const [ada, bob] = [await peers.socketIo(server().url, { mode }), await peers.socketIo(server().url, { mode })];
+      const [first] = await ada.ask("private message", bob.id, "hello", picture);
+      assert.deepEqual(await bob.next("message"), [{ from: ada.id, text: "hello", picture }, true]);
+      assert.deepEqual(await ada.ask("private message", bob.id, "again", null), [first + 1]);
+      assert.deepEqual(await bob.next("message"), [{ from: ada.id, text: "again", picture: null }, true]);
+    });
+  }
+
+  test("a handler that fails tells why, and so do wrong arguments", limit, async () => {
+    const client = await peers.socketIo(server().url);
+    assert.deepEqual(await client.ask("private message", "nobody", "", null), [{ error: "nothing to say" }]);
+    assert.deepEqual(await client.ask("history", 1000), [{ error: "there are not so many messages" }]);
+    const [answer] = await client.ask("private message", 1, 2, null);
+    assert.equal(typeof answer.error, "string");
+  });
+
+  test("the server asks by its own contract", limit, async () => {
+    const [ada, bob] = [await peers.socketIo(server().url), await peers.socketIo(server().url)];
+    const [before] = await ada.ask("history", 0);
+    for (const isWanted of [true, false]) {
+      ada.emit("say", `wanted: ${isWanted}`);
+      const [topic, tags, answer] = await ada.next("wants?");
+      assert.deepEqual([topic, tags], ["an echo", ["test"]]);
+      answer(isWanted);
+      const message = { from: ada.id, text: `wanted: ${isWanted}`, picture: null };
+      assert.deepEqual(await bob.next("message"), [message, false]);
+      if (isWanted) assert.deepEqual(await ada.next("message"), [message, false]);
+    }
+    const [messages] = await ada.ask("history", before.length);
+    assert.deepEqual(messages.map(({ text }) => text), ["wanted: true", "wanted: false"]);
+    assert.equal(ada.waiting("message"), 0);
+  });
+
+  test("TypeScript checks both clients by it", { timeout: 120_000 }, async () => {
+    const program = new Program("contracts", ["--typescript"]);
+    assert.deepEqual(await program.exited, { code: 0, signal: null });
+    const types = program.output("stdout");
+    assert.deepEqual(typeFaults(types), []);
   });
 });
 

@@ -336,7 +336,7 @@ impl Application for Connection {
 }
 
 pub(crate) fn violated(scope: &Scope<'_>, error: &socketio::Error) -> DisconnectReason {
-    scope.shared.details.set(DisconnectDetails::described(error.to_string()));
+    scope.shared.life.set_details(DisconnectDetails::described(error.to_string()));
     trace!(debug, "patera::socket", "protocol violated", sid = %scope.shared.sid, error = %error);
     DisconnectReason::ForcedClose
 }

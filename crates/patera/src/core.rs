@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 
 use crate::cluster::Cluster;
 use crate::config::Config;
+use crate::conn::Life;
 use crate::connection_error::ConnectionErrors;
-use crate::details::Details;
 use crate::engine::Message;
 use crate::error::EmitError;
 use crate::handshake::Handshake;
@@ -123,7 +123,7 @@ pub(crate) struct Shared {
     pub(crate) outbox: Outbox,
     pub(crate) handshake: Handshake,
     pub(crate) dialect: EngineDialect,
-    pub(crate) details: Details,
+    pub(crate) life: Life,
     link: AtomicU8,
     /// Whether a POST is under way: a second one ends the session.
     pub(crate) posting: AtomicBool,
@@ -162,7 +162,7 @@ impl Shared {
             outbox: Outbox::default(),
             handshake,
             dialect,
-            details: Details::default(),
+            life: Life::default(),
             link: AtomicU8::new(state as u8),
             posting: AtomicBool::new(false),
         })

@@ -1,10 +1,6 @@
 //! What is known of a session's end beside its reason.
 
-use std::sync::OnceLock;
-
-use crate::error::DisconnectReason;
-
-/// What exactly ended a socket, where more is known than the [`DisconnectReason`]: a parameter of disconnect handlers.
+/// What exactly ended a socket, where more is known than the [`DisconnectReason`](crate::DisconnectReason): a parameter of disconnect handlers.
 ///
 /// ```no_run
 /// # use patera::{DisconnectDetails, DisconnectReason, Io};
@@ -37,26 +33,5 @@ impl DisconnectDetails {
     /// The code of the close frame with which the client closed its WebSocket, if there was one: 1001 is a page that was left.
     pub fn close_code(&self) -> Option<u16> {
         self.close_code
-    }
-}
-
-/// Of a session: written once, when it is about to end, by who knows why. Most sessions end without.
-#[derive(Default)]
-pub(crate) struct Details(OnceLock<Box<DisconnectDetails>>);
-
-impl Details {
-    /// The first one counts: what comes then is a consequence.
-    pub(crate) fn set(&self, details: DisconnectDetails) {
-        self.0.get_or_init(|| Box::new(details));
-    }
-
-    /// What is known of an end with this reason: a socket may leave its namespace before the session ends.
-    pub(crate) fn of(&self, reason: DisconnectReason) -> DisconnectDetails {
-        match reason {
-            DisconnectReason::ClientNamespaceDisconnect | DisconnectReason::ServerNamespaceDisconnect => {
-                DisconnectDetails::default()
-            }
-            _ => self.0.get().map(|details| DisconnectDetails::clone(details)).unwrap_or_default(),
-        }
     }
 }

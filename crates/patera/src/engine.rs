@@ -27,10 +27,13 @@ use std::sync::Arc;
 
 use tokio::net::{TcpListener, ToSocketAddrs};
 
+pub use patera_protocol::engineio::{Message as PacketMessage, Packet};
+
 pub use self::message::Message;
 use self::serving::{ConnectionHandler, Serving};
 pub use self::session::Session;
 use crate::config::Config;
+pub use crate::conn::{Conn, ReadyState};
 pub use crate::connection_error::ConnectionError;
 use crate::core::Core;
 use crate::http::{Host, Layer, Listener, NotFound, Paths, Service};

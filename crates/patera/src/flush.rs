@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::vec;
 
 use crate::config::{SESSIONS_PER_FLUSH, SESSIONS_PER_TURN};
+use crate::conn::kinds;
 use crate::core::{Core, Shared};
 use crate::error::EmitError;
 use crate::outbox::Item;
@@ -17,8 +18,11 @@ use crate::outbox::Item;
 pub(crate) struct Sleepers(Vec<Arc<Shared>>);
 
 impl Sleepers {
-    /// Puts a packet into a session's outbox, which is flushed later if the session sleeps.
+    /// Puts a packet into a session's outbox, which is flushed later if the session sleeps and nobody wants to hear of it.
     pub(crate) fn push(&mut self, session: &Arc<Shared>, item: Item) -> Result<(), EmitError> {
+        if session.life.is_watched(kinds::OUTGOING) {
+            return session.outbox.push(item, &session.core.config);
+        }
         if session.outbox.push_for_flush(item, &session.core.config)? {
             self.0.push(session.clone());
             if self.0.len() == SESSIONS_PER_FLUSH {

@@ -117,7 +117,7 @@ impl FromEvent<Server> for DisconnectReason {
 impl FromEvent<Server> for DisconnectDetails {
     fn from_event(event: &mut EventContext<'_, '_>) -> Result<Self, CallError> {
         let reason = event.call().reason.ok_or(CallError::NotOfThisEvent("DisconnectDetails"))?;
-        Ok(event.call().socket.0.session.details.of(reason))
+        Ok(event.call().socket.0.session.life.details(reason))
     }
 }
 

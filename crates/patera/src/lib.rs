@@ -28,6 +28,7 @@
 //! | [`handler`](Handler), `dispatch`, `lines`, `tasks` | handlers: their parameters, when they start, in which order, those that wait |
 //! | `namespaces`, `choosing` | which namespaces there are, and those that come when a client asks |
 //! | [`answers`](Answers), `acks`, [`remote`](RemoteSocket) | acknowledgements awaited, and sockets from afar |
+//! | [`conn`](engine::Conn) | the connection below a socket: its state, what is told of it |
 //! | [`config`](Config), [`error`](Error), [`stats`](Stats) | options and limits, what goes wrong, counters |
 //! | `connection`, [`parser`], `native`, [`engine`] | what a session carries: Socket.IO, in other forms than JSON, a plain WebSocket, a user's own protocol |
 //! | `opening`, `session`, `transport` | how a session begins, the task that owns it, and how its packets travel |
@@ -44,6 +45,7 @@ mod broadcast;
 mod choosing;
 mod cluster;
 mod config;
+mod conn;
 mod connection;
 mod connection_error;
 mod contracts;

@@ -246,6 +246,18 @@ impl Prepared {
         self.buffer.get(usize::from(self.text_at) + 1..).unwrap_or_default()
     }
 
+    /// The messages of Engine.IO that it is, in order.
+    #[cold]
+    pub(crate) fn each_message(&self, each: &mut dyn FnMut(Message<'_>)) {
+        if let Some(messages) = self.parsed() {
+            return messages.iter().for_each(|message| message.each_message(each));
+        }
+        if !self.buffer.is_empty() {
+            each(Message::Text(std::str::from_utf8(self.packet_text()).expect("packets are written as text")));
+        }
+        self.attachments.iter().for_each(|data| each(Message::Binary(data)));
+    }
+
     /// The event in it, for other servers.
     pub(crate) fn to_encoded(&self) -> Encoded {
         let text = std::str::from_utf8(self.packet_text()).expect("packets are written as text");

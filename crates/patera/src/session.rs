@@ -24,6 +24,7 @@ use tokio::task::coop::has_budget_remaining;
 use self::ending::{Ending, Farewell, Phase};
 use self::timer::Timer;
 use crate::config::PACKETS_PER_TURN;
+use crate::conn::{Event, kinds};
 use crate::core::{LinkState, Shared};
 use crate::details::DisconnectDetails;
 use crate::error::DisconnectReason;
@@ -225,7 +226,7 @@ impl<A: Application> Session<A> {
     fn handle_get(&mut self, get: crate::outbox::Poll) {
         let Link::Polling(link) = &mut self.link else { return };
         if link.handle_get(get).is_err() {
-            self.shared.details.set(DisconnectDetails::described("overlap from client"));
+            self.shared.life.set_details(DisconnectDetails::described("overlap from client"));
             self.end(DisconnectReason::TransportError, Farewell::Now);
         } else {
             self.shared.outbox.set_writable(true);
@@ -235,7 +236,7 @@ impl<A: Application> Session<A> {
     fn handle_post(&mut self, post: Post) {
         let Link::Polling(link) = &mut self.link else { return };
         if link.handle_post(post).is_err() {
-            self.shared.details.set(DisconnectDetails::described("data request overlap from client"));
+            self.shared.life.set_details(DisconnectDetails::described("data request overlap from client"));
             self.end(DisconnectReason::TransportError, Farewell::Now);
         }
     }
@@ -268,7 +269,7 @@ impl<A: Application> Session<A> {
             self.end_if(handled);
         }
         if self.stalled_until().is_some_and(|at| at <= now) {
-            self.shared.details.set(DisconnectDetails::described("the client takes no more"));
+            self.shared.life.set_details(DisconnectDetails::described("the client takes no more"));
             self.end(DisconnectReason::TransportError, Farewell::None);
         }
     }
@@ -293,10 +294,18 @@ impl<A: Application> Session<A> {
         let mut moved = false;
         while let Some(event) = self.engine.poll_event() {
             match event {
-                SessionEvent::Opened(_) | SessionEvent::Upgrading => {}
+                SessionEvent::Opened(_) => {}
+                SessionEvent::Upgrading => {
+                    let event = Event::Upgrading(Transport::WebSocket);
+                    let told = self.shared.life.tell_rare(kinds::UPGRADING, &event);
+                    self.end_if(told);
+                }
                 SessionEvent::Upgraded => {
                     self.finish_upgrade();
                     moved = true;
+                    let event = Event::Upgrade(Transport::WebSocket);
+                    let told = self.shared.life.tell_rare(kinds::UPGRADE, &event);
+                    self.end_if(told);
                 }
                 SessionEvent::UpgradeFailed => {
                     self.probe = None;
@@ -313,6 +322,7 @@ impl<A: Application> Session<A> {
         let Some(probe) = self.probe.take() else { return };
         let old = std::mem::replace(&mut self.link, Link::WebSocket(*probe));
         self.shared.set_link(LinkState::WebSocket);
+        self.shared.life.set_upgraded();
         self.shared.outbox.set_writable(true);
         let (Link::Polling(mut polling), Link::WebSocket(link)) = (old, &mut self.link) else { return };
         link.owe_control(polling.take_control());
@@ -365,6 +375,7 @@ impl<A: Application> Session<A> {
             self.shared.outbox.set_writable(true);
             self.shared.outbox.lend(link.lend_outlet());
         }
+        self.shared.life.set_open();
         self.app.open(&Scope { waker, shared: &self.shared, now });
     }
 }
@@ -372,6 +383,8 @@ impl<A: Application> Session<A> {
 impl<A: Application> Drop for Session<A> {
     fn drop(&mut self) {
         self.shared.outbox.close();
+        self.shared.life.set_closed();
+        self.shared.life.clear();
         self.shared.core.registry.remove(&self.shared);
         count(&self.shared.core.counters.sessions_closed, 1);
         self.shared.core.session_ended.notify_waiters();

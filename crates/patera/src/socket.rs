@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 pub(crate) use self::inner::SocketInner;
 pub(crate) use self::kept::Data;
 use crate::broadcast::Broadcast;
+use crate::conn::Conn;
 use crate::emitter::{Acknowledgement, Emitter};
 use crate::error::{DisconnectReason, EmitError, JoinError};
 use crate::handler::Failure;
@@ -72,6 +73,11 @@ impl Socket {
     /// say in the URL is [`Handshake::query`], for every client.
     pub fn auth(&self) -> Value {
         self.0.auth().decode(0).unwrap_or(Value::Null)
+    }
+
+    /// The connection below, which the client's sockets in all namespaces share.
+    pub fn conn(&self) -> Conn {
+        Conn::new(self.0.session.clone())
     }
 
     /// The transport the client is on now.

@@ -10,6 +10,7 @@ use patera_protocol::engineio::{Transport, Version};
 
 use super::message::Message;
 use crate::config::INBOX_MESSAGES_MAX;
+use crate::conn::Conn;
 use crate::core::Shared;
 use crate::error::{DisconnectReason, EmitError};
 use crate::handshake::Handshake;
@@ -39,6 +40,11 @@ impl Session {
     /// The session's id, as in `?sid=…`.
     pub fn id(&self) -> &str {
         self.shared.sid.as_str()
+    }
+
+    /// The connection, with what happens to it.
+    pub fn conn(&self) -> Conn {
+        Conn::new(self.shared.clone())
     }
 
     /// The request that opened it.

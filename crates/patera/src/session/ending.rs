@@ -8,6 +8,7 @@ use patera_websocket::CloseCode;
 
 use super::{Application, Link, Scope, Session};
 use crate::config::LINGER;
+use crate::conn::{Event, Told, kinds};
 use crate::error::DisconnectReason;
 use crate::outbox::Command;
 use crate::trace::trace;
@@ -45,6 +46,7 @@ impl<A: Application> Session<A> {
     pub(super) fn begin_closing(&mut self, ending: Ending, waker: &Waker, now: Instant) {
         trace!(debug, "patera::engine", "session ends", sid = %self.shared.sid, reason = %ending.reason);
         self.shared.outbox.refuse_items();
+        self.shared.life.set_closing();
         if let (Some(outlet), Link::WebSocket(link)) = (self.shared.outbox.take_back(), &mut self.link) {
             link.take_back(outlet);
         }
@@ -95,7 +97,19 @@ impl<A: Application> Session<A> {
         }
         self.shared.core.registry.remove(&self.shared);
         self.shared.outbox.close();
+        self.tell_closed();
         Phase::Ended
+    }
+
+    /// Those who listen hear of the end, and of nothing else.
+    fn tell_closed(&self) {
+        let reason = self.ending.map_or(DisconnectReason::ForcedClose, |ending| ending.reason);
+        if self.shared.life.set_closed() {
+            let event = Event::Close(reason, &self.shared.life.details(reason));
+            // It is over in either case.
+            let _ = self.shared.life.tell_rare(kinds::CLOSE, &event);
+            self.shared.life.clear();
+        }
     }
 
     fn wait(&mut self, phase: Phase, until: Instant) -> Phase {
@@ -126,6 +140,7 @@ impl<A: Application> Session<A> {
                     Link::WebSocket(_) if done && !self.is_gone() => {
                         self.shared.core.registry.remove(&self.shared);
                         self.shared.outbox.close();
+                        self.tell_closed();
                         self.wait(Phase::Lingering, now + LINGER)
                     }
                     _ => self.hang_up(),
@@ -167,6 +182,7 @@ impl<A: Application> Session<A> {
             return false;
         }
         let items = self.shared.outbox.take_items(usize::MAX, 0);
+        let mut told = Told::new(&self.shared.life);
         if items.is_empty() {
             link.push_control(Packet::Close);
             link.answer_get(|_| false);
@@ -174,9 +190,15 @@ impl<A: Application> Session<A> {
         }
         let version = self.shared.dialect.version;
         link.answer_get(|payload| {
-            items.iter().for_each(|item| item.prepared.write_payload(version, payload));
+            for item in &items {
+                told.item(&item.prepared);
+                item.prepared.write_payload(version, payload);
+            }
+            told.flush();
             items.iter().any(|item| item.prepared.flags.compress)
         });
+        // Whoever panics cannot end it sooner.
+        let _ = told.drain(false);
         false
     }
 

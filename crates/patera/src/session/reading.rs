@@ -5,11 +5,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use patera_protocol::engineio::{self, Message, Packet, Transport, Version, payload};
-use patera_websocket::Event;
+use patera_websocket::Event as Received;
 use tokio::task::coop::has_budget_remaining;
 
 use super::ending::{Ending, Farewell};
 use super::{Application, Link, Scope, Session};
+use crate::conn::{Event, kinds};
 use crate::details::DisconnectDetails;
 use crate::error::DisconnectReason;
 use crate::trace::trace;
@@ -49,11 +50,11 @@ impl<A: Application> Session<A> {
             Some(ReadEnd::Closed(frame)) => {
                 let frame = frame.as_ref().map(|frame| (u16::from(frame.code), &*frame.reason));
                 let (code, reason) = frame.unzip();
-                self.shared.details.set(DisconnectDetails::closed(code, reason.unwrap_or_default()));
+                self.shared.life.set_details(DisconnectDetails::closed(code, reason.unwrap_or_default()));
                 self.end(DisconnectReason::TransportClose, Farewell::Now);
             }
             Some(ReadEnd::Protocol(error)) => {
-                self.shared.details.set(DisconnectDetails::described(error.to_string()));
+                self.shared.life.set_details(DisconnectDetails::described(error.to_string()));
                 trace!(debug, "patera::engine", "WebSocket violated", sid = %self.shared.sid, error = %error);
                 self.end(DisconnectReason::TransportError, Farewell::Now);
             }
@@ -160,15 +161,33 @@ impl<'a, A: Application> Inlet<'a, A> {
     }
 
     fn receive(&mut self, transport: Transport, packet: Packet<'_>) -> Result<(), DisconnectReason> {
+        if self.scope.shared.life.is_watched(kinds::PACKET) && transport == self.engine.transport() {
+            self.scope.shared.life.tell(kinds::PACKET, &Event::Packet(packet))?;
+        }
         match self.engine.handle_packet(transport, packet, self.scope.now)? {
             Some(message) => self.deliver(message),
             None => {
-                if matches!(packet, Packet::Pong(_)) && transport == self.engine.transport() {
+                if transport != self.engine.transport() {
+                    return Ok(());
+                }
+                if matches!(packet, Packet::Pong(_)) {
                     self.app.handle_pong(self.scope.shared);
                 }
-                Ok(())
+                match packet {
+                    Packet::Ping(_) | Packet::Pong(_) => {
+                        self.scope.shared.life.tell_rare(kinds::HEARTBEAT, &Event::Heartbeat)
+                    }
+                    _ => Ok(()),
+                }
             }
         }
+    }
+
+    /// A message of a plain WebSocket.
+    fn receive_native(&mut self, message: Message<'_>) -> Result<(), DisconnectReason> {
+        let life = &self.scope.shared.life;
+        life.tell_rare(kinds::PACKET, &Event::Packet(Packet::Message(message)))?;
+        self.deliver(message)
     }
 
     fn deliver(&mut self, message: Message<'_>) -> Result<(), DisconnectReason> {
@@ -201,23 +220,23 @@ impl<A: Application> Receiver<'_, A> {
         self.end
     }
 
-    fn handle_event(&mut self, event: Event<'_>) -> ControlFlow<()> {
+    fn handle_event(&mut self, event: Received<'_>) -> ControlFlow<()> {
         let inlet = &mut self.inlet;
         let result = match (self.dialect, event) {
-            (Dialect::Engine { .. }, Event::Text(text)) => match Packet::decode_with(text, &mut Vec::new()) {
+            (Dialect::Engine { .. }, Received::Text(text)) => match Packet::decode_with(text, &mut Vec::new()) {
                 Ok(packet) => inlet.receive(Transport::WebSocket, packet),
                 Err(_) => Err(DisconnectReason::ParseError),
             },
-            (Dialect::Engine { .. }, Event::Binary(data)) => {
+            (Dialect::Engine { .. }, Received::Binary(data)) => {
                 inlet.receive(Transport::WebSocket, Packet::Message(Message::Binary(data)))
             }
-            (Dialect::EngineV3 { .. }, Event::Text(text)) => {
+            (Dialect::EngineV3 { .. }, Received::Text(text)) => {
                 inlet.receive_v3(Version::V3.decode_text(text, &mut Vec::new()))
             }
-            (Dialect::EngineV3 { .. }, Event::Binary(data)) => inlet.receive_v3(Version::V3.decode_binary(data)),
-            (Dialect::Native { .. }, Event::Text(text)) => inlet.deliver(Message::Text(text)),
-            (Dialect::Native { .. }, Event::Binary(data)) => inlet.deliver(Message::Binary(data)),
-            (Dialect::Native { .. }, Event::Pong(_)) => inlet.receive(Transport::WebSocket, Packet::Pong("")),
+            (Dialect::EngineV3 { .. }, Received::Binary(data)) => inlet.receive_v3(Version::V3.decode_binary(data)),
+            (Dialect::Native { .. }, Received::Text(text)) => inlet.receive_native(Message::Text(text)),
+            (Dialect::Native { .. }, Received::Binary(data)) => inlet.receive_native(Message::Binary(data)),
+            (Dialect::Native { .. }, Received::Pong(_)) => inlet.receive(Transport::WebSocket, Packet::Pong("")),
             (_, _) => Ok(()),
         };
         if let Err(reason) = result {

@@ -97,6 +97,11 @@ impl PollingLink {
         self.release || !self.control.is_empty()
     }
 
+    /// How many packets wait for a GET.
+    pub(crate) fn control_count(&self) -> usize {
+        self.control.len()
+    }
+
     /// What waited for a GET and must travel over the WebSocket now.
     pub(crate) fn take_control(&mut self) -> Vec<Packet<'static>> {
         std::mem::take(&mut self.control)

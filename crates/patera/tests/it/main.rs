@@ -10,6 +10,7 @@ mod client;
 mod closing;
 mod cluster;
 mod compression;
+mod conn;
 mod connecting;
 mod connection_errors;
 mod deflate;

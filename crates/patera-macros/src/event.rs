@@ -37,18 +37,8 @@ impl Event {
         let mut faults = Faults::default();
         refuse_modifiers(&sig, &mut faults);
         faults.refuse_some(&default, "an event has no body: what handles it is in an `impl`");
-        let names::Reserved { functions, events } = names::RESERVED;
-        if functions.contains(&sig.ident.unraw().to_string().as_str()) {
-            let text = format!(
-                "`{0}` is a method of sockets or namespaces already: give the function another name, and the event this one with `#[event(\"{0}\")]`",
-                sig.ident
-            );
-            faults.add(Error::new(sig.ident.span(), text));
-        }
         let named = faults.take(name_of(&attrs, &sig.ident));
-        if let Some((name, span)) = named.as_ref().filter(|(name, _)| events.contains(&name.as_str())) {
-            faults.add(Error::new(*span, format!("the event `{name}` is reserved: socket.io uses it itself")));
-        }
+        faults.take(refuse_reserved(&sig.ident, named.as_ref()));
         let arguments: Vec<_> = sig.inputs.into_iter().filter_map(|input| faults.take(Argument::read(input))).collect();
         if let Some(argument) = arguments.get(ARGUMENTS_MAX) {
             let text = format!("an event has at most {ARGUMENTS_MAX} arguments: put some into a struct");
@@ -94,6 +84,22 @@ fn refuse_modifiers(sig: &Signature, faults: &mut Faults) {
     faults.refuse_all(&sig.generics.params, "an event has no parameters of types: they are known to both sides");
     faults.refuse_some(&sig.generics.where_clause, "an event has no bounds");
     faults.refuse_some(&sig.variadic, "an event has a fixed number of arguments");
+}
+
+fn refuse_reserved(function: &Ident, named: Option<&(String, Span)>) -> Result<()> {
+    let names::Reserved { functions, events } = names::RESERVED;
+    match named {
+        Some((name, span)) if events.contains(&name.as_str()) => {
+            Err(Error::new(*span, format!("the event `{name}` is reserved: socket.io uses it itself")))
+        }
+        _ if functions.contains(&function.unraw().to_string().as_str()) => {
+            let text = format!(
+                "`{function}` is a method of sockets or namespaces already: give the function another name, and the event this one with `#[event(\"{function}\")]`"
+            );
+            Err(Error::new(function.span(), text))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The event's name and where it stands.

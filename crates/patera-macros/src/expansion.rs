@@ -287,6 +287,7 @@ mod tests {
         check_refused("", "trait A { #[event(\"b\")] #[event(\"c\")] fn d(); }", &[("one name", "#[event(\"c\")]")]);
         check_refused("", "trait A { #[event(\"disconnect\")] fn c(); }", &[("is reserved", "\"disconnect\"")]);
         check_refused("", "trait A { fn join(room: String); }", &[("is a method of sockets", "join")]);
+        check_refused("", "trait A { fn disconnect(); }", &[("is reserved", "disconnect")]);
         check_refused("", "trait A { fn serve(); }", &[("is a method of sockets", "serve")]);
     }
 

@@ -5,20 +5,20 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `target/` | the bodies, a file each |
+//! | `checks/` | the bodies, a file each |
 //! | [`input`] | raw bytes taken apart: flags, cuts, messages |
 //! | [`memory`] | how much a piece of work may hold at once |
 //! | [`seeds`] | inputs to begin with, from `vectors/` and `conformance/hostile` |
 //! | [`corpus`] | the inputs kept: a line of JSON each |
 #![forbid(unsafe_code)]
 
+mod checks;
 pub mod corpus;
 pub mod input;
 pub mod memory;
 pub mod seeds;
-mod target;
 
-pub use target::{TARGETS, Target};
+pub use checks::{TARGETS, Target};
 
 /// Runs a target on an input.
 ///

@@ -43,6 +43,10 @@ export class Server {
     return server;
   }
 
+  get pid() {
+    return this.#child.pid;
+  }
+
   get url() {
     return `http://127.0.0.1:${this.port}`;
   }

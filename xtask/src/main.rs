@@ -14,6 +14,7 @@ mod graph;
 mod hostile;
 mod instructions;
 mod setup;
+mod soak;
 mod test;
 mod workspace;
 
@@ -39,6 +40,8 @@ enum Command {
     Conformance(conformance::Options),
     /// Play the hostile inputs against the conformance server.
     Hostile(hostile::Options),
+    /// Let every client, every transport and every trouble loose on one server, for an hour or as long as you like.
+    Soak(soak::Options),
     /// Measure Patera beside its peers, and write docs/performance.md's tables and plots.
     Bench(bench::Options),
     /// Look for inputs for which something does not hold: each target for some minutes.
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Conformance(options) => conformance::run_command(&options),
         Command::Hostile(options) => hostile::run_command(&options),
+        Command::Soak(options) => soak::run_command(&options),
         Command::Bench(options) => bench::run_command(&options),
         Command::Fuzz(options) => fuzz::run_command(&options),
         Command::Instructions(options) => instructions::run_command(&options),

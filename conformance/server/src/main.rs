@@ -69,9 +69,15 @@ async fn stat(State(io): State<Io>) -> Json<serde_json::Value> {
     // proc(5), "statm": the second field is the resident pages.
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: u64 = statm.split(' ').nth(1).and_then(|text| text.parse().ok()).unwrap_or(0);
-    Json(
-        json!({"rss": pages * 4096, "sessions": stats.sessions, "sockets": stats.sockets, "recoverable": stats.recoverable}),
-    )
+    Json(json!({
+        "rss": pages * 4096,
+        "tasks": tokio::runtime::Handle::current().metrics().num_alive_tasks(),
+        "sessions": stats.sessions,
+        "sockets": stats.sockets,
+        "rooms": stats.rooms,
+        "recoverable": stats.recoverable,
+        "handlers_pending": stats.handlers_pending,
+    }))
 }
 
 async fn tell_address(ConnectInfo(address): ConnectInfo<SocketAddr>, mut request: Request, next: Next) -> Response {

@@ -1,0 +1,71 @@
+// What a server has at each moment: memory while it works, and that nothing is left when everyone has gone.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const living = ["sessions", "sockets", "rooms", "recoverable", "handlers_pending"];
+
+export class Watch {
+  /** Of each server under load: when in seconds, and resident bytes. */
+  samples = [];
+  rests = [];
+  #tasks;
+
+  constructor(name, server) {
+    this.name = name;
+    this.server = server;
+  }
+
+  /** Before anyone came. */
+  async begin() {
+    this.#tasks = (await this.server.stat()).tasks;
+    this.started = process.uptime();
+  }
+
+  async sample() {
+    const { rss } = await this.server.stat();
+    this.samples.push({ at: process.uptime() - this.started, rss });
+    const panic = this.server.output.find((line) => line.includes("panicked"));
+    assert.equal(panic, undefined, `${this.name} panicked`);
+  }
+
+  /** Nobody is there: everything that lives for somebody is gone, soon. Connections that were kept alive for a next request end by themselves. */
+  async rest(seconds) {
+    const before = process.uptime();
+    for (;;) {
+      const stat = await this.server.stat();
+      const left = living.filter((what) => stat[what] !== 0).map((what) => `${stat[what]} ${what}`);
+      if (stat.tasks > this.#tasks + 1) left.push(`${stat.tasks} tasks instead of ${this.#tasks}`);
+      if (left.length === 0) return this.rests.push({ rss: stat.rss, seconds: process.uptime() - before });
+      if (process.uptime() - before > seconds) throw new Error(`${this.name}: left when everyone had gone: ${left.join(", ")}`);
+      await sleep(200);
+    }
+  }
+
+  /** Seconds of processor time that the process has taken. proc(5), "stat": fields 14 and 15, in hundredths. */
+  async processorSeconds() {
+    const text = await readFile(`/proc/${this.server.pid}/stat`, "utf8");
+    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  }
+
+  /** How memory grew under load, in bytes a minute: the median of the slopes of all pairs (Theil and Sen), the first quarter left out. */
+  slope() {
+    const settled = this.samples.slice(Math.floor(this.samples.length / 4));
+    const slopes = [];
+    for (const [at, one] of settled.entries()) {
+      for (const other of settled.slice(at + 1)) slopes.push(((other.rss - one.rss) / (other.at - one.at)) * 60);
+    }
+    return median(slopes);
+  }
+
+  median() {
+    return median(this.samples.map((sample) => sample.rss));
+  }
+}
+
+export function median(numbers) {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  return sorted.length === 0 ? 0 : sorted[Math.floor(sorted.length / 2)];
+}

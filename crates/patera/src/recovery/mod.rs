@@ -25,6 +25,8 @@ mod log;
 mod offset;
 mod recoverable;
 mod sweeper;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasher as _;

@@ -362,11 +362,14 @@ impl Recoverable {
         self.recovery.finish(self);
     }
 
-    /// One of both sides has left for good.
-    pub(crate) fn end(self: &Arc<Self>) {
+    /// One of both sides has left for good, by a handle of the socket with this number: too late if its client has come back
+    /// and another socket has it.
+    pub(crate) fn end(self: &Arc<Self>, socket: u64) {
         let mut state = self.state.lock();
-        if let Holder::Away(away) = &state.holder {
-            self.recovery.forget(self.key(away.until));
+        match &state.holder {
+            Holder::Online(online) if online.socket != socket => return,
+            Holder::Away(away) => self.recovery.forget(self.key(away.until)),
+            Holder::New | Holder::Online(_) | Holder::Claimed(_) | Holder::Ended => {}
         }
         let rest = self.end_locked(&mut state);
         drop(state);

@@ -273,7 +273,7 @@ impl SocketInner {
         if (was_connected || self.is_away())
             && let Some(recoverable) = self.recoverable()
         {
-            recoverable.end();
+            recoverable.end(self.number);
         }
         was_connected
     }

@@ -13,6 +13,7 @@ mod fuzz;
 mod graph;
 mod hostile;
 mod instructions;
+mod loom;
 mod setup;
 mod soak;
 mod test;
@@ -48,6 +49,8 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Count the instructions of the hot paths, and hold them against their budget.
     Instructions(instructions::Options),
+    /// Play small scenes of several threads in many orders, to find races in what sessions share.
+    Loom(loom::Options),
 }
 
 fn main() -> ExitCode {
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run_command(&options),
         Command::Fuzz(options) => fuzz::run_command(&options),
         Command::Instructions(options) => instructions::run_command(&options),
+        Command::Loom(options) => loom::run_command(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -63,6 +63,8 @@ mod http;
 mod io;
 mod lines;
 mod listeners;
+#[cfg(all(test, patera_loom))]
+mod models;
 mod namespace;
 mod namespaces;
 mod native;

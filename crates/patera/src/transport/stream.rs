@@ -52,7 +52,7 @@ impl Stream {
         (Stream::Other(Box::new(TokioIo::new(upgraded))), Bytes::new())
     }
 
-    fn tcp(stream: TcpStream) -> Self {
+    pub(crate) fn tcp(stream: TcpStream) -> Self {
         // A packet is a whole write: waiting for more would only delay it. A dead socket says so at its first read.
         let _ = stream.set_nodelay(true);
         let (read, write) = stream.into_split();

@@ -296,16 +296,12 @@ impl<A: Application> Session<A> {
             match event {
                 SessionEvent::Opened(_) => {}
                 SessionEvent::Upgrading => {
-                    let event = Event::Upgrading(Transport::WebSocket);
-                    let told = self.shared.life.tell_rare(kinds::UPGRADING, &event);
-                    self.end_if(told);
+                    self.tell(kinds::UPGRADING, &Event::Upgrading(Transport::WebSocket));
                 }
                 SessionEvent::Upgraded => {
                     self.finish_upgrade();
                     moved = true;
-                    let event = Event::Upgrade(Transport::WebSocket);
-                    let told = self.shared.life.tell_rare(kinds::UPGRADE, &event);
-                    self.end_if(told);
+                    self.tell(kinds::UPGRADE, &Event::Upgrade(Transport::WebSocket));
                 }
                 SessionEvent::UpgradeFailed => {
                     self.probe = None;
@@ -315,6 +311,12 @@ impl<A: Application> Session<A> {
             }
         }
         moved
+    }
+
+    #[cold]
+    fn tell(&mut self, kind: u8, event: &Event<'_>) {
+        let told = self.shared.life.tell_rare(kind, event);
+        self.end_if(told);
     }
 
     /// The client has moved: from here on everything goes over the WebSocket, what had waited for a GET too.
@@ -369,6 +371,7 @@ impl<A: Application> Future for Session<A> {
 }
 
 impl<A: Application> Session<A> {
+    #[cold]
     fn open(&mut self, waker: &Waker) {
         let now = tokio::time::Instant::now().into_std();
         if let Link::WebSocket(link) = &mut self.link {

@@ -181,7 +181,7 @@ impl Life {
     }
 }
 
-/// Tells of what goes out with one write or one answer.
+/// Tells of what goes out with one write or one answer. Where nobody listens each call is one look at a flag.
 pub(crate) struct Told<'a> {
     life: &'a Life,
     is_watched: bool,
@@ -199,38 +199,28 @@ impl<'a> Told<'a> {
     #[inline]
     pub(crate) fn control(&mut self, packet: Packet<'_>) {
         if self.is_watched && matches!(packet, Packet::Ping("") | Packet::Pong("")) {
-            self.packet(packet);
+            self.tell_packet(packet);
         }
     }
 
     /// So many packets of the session itself go out now, told of before.
     #[inline]
     pub(crate) fn waited(&mut self, packets: usize) {
-        if self.is_watched {
-            self.packets = packets;
-        }
+        self.packets = packets;
     }
 
     #[inline]
     pub(crate) fn item(&mut self, prepared: &Prepared) {
         if self.is_watched {
-            prepared.each_message(&mut |message: Message<'_>| self.packet(Packet::Message(message)));
+            self.tell_item(prepared);
         }
-    }
-
-    #[cold]
-    fn packet(&mut self, packet: Packet<'_>) {
-        self.packets += 1;
-        let told = self.life.tell_rare(kinds::PACKET_CREATE, &Event::PacketCreate(packet));
-        self.result = self.result.and(told);
     }
 
     /// All of them are being handed over.
     #[inline]
     pub(crate) fn flush(&mut self) {
-        if self.packets > 0 {
-            let told = self.life.tell_rare(kinds::FLUSH, &Event::Flush(self.packets));
-            self.result = self.result.and(told);
+        if self.is_watched {
+            self.tell_flush();
         }
     }
 
@@ -240,10 +230,7 @@ impl<'a> Told<'a> {
     /// Somebody who was told of something panicked: the session is to end.
     #[inline]
     pub(crate) fn drain(self, has_taken: bool) -> Result<(), DisconnectReason> {
-        if self.is_watched && (has_taken || self.packets > 0) {
-            return self.result.and(self.life.tell_rare(kinds::DRAIN, &Event::Drain));
-        }
-        self.result
+        if self.is_watched { self.tell_drain(has_taken) } else { Ok(()) }
     }
 
     /// The transport has not taken all.
@@ -252,6 +239,32 @@ impl<'a> Told<'a> {
     /// As for [`drain`](Self::drain).
     #[inline]
     pub(crate) fn finish(self) -> Result<(), DisconnectReason> {
-        self.result
+        if self.is_watched { self.result } else { Ok(()) }
+    }
+
+    #[cold]
+    fn tell_item(&mut self, prepared: &Prepared) {
+        prepared.each_message(&mut |message: Message<'_>| self.tell_packet(Packet::Message(message)));
+    }
+
+    #[cold]
+    fn tell_packet(&mut self, packet: Packet<'_>) {
+        self.packets += 1;
+        let told = self.life.tell_rare(kinds::PACKET_CREATE, &Event::PacketCreate(packet));
+        self.result = self.result.and(told);
+    }
+
+    #[cold]
+    fn tell_flush(&mut self) {
+        if self.packets > 0 {
+            let told = self.life.tell_rare(kinds::FLUSH, &Event::Flush(self.packets));
+            self.result = self.result.and(told);
+        }
+    }
+
+    #[cold]
+    fn tell_drain(self, has_taken: bool) -> Result<(), DisconnectReason> {
+        let is_told = has_taken || self.packets > 0;
+        self.result.and(if is_told { self.life.tell_rare(kinds::DRAIN, &Event::Drain) } else { Ok(()) })
     }
 }

@@ -43,6 +43,7 @@ pub(super) enum Phase {
 }
 
 impl<A: Application> Session<A> {
+    #[cold]
     pub(super) fn begin_closing(&mut self, ending: Ending, waker: &Waker, now: Instant) {
         trace!(debug, "patera::engine", "session ends", sid = %self.shared.sid, reason = %ending.reason);
         self.shared.outbox.refuse_items();
@@ -125,6 +126,7 @@ impl<A: Application> Session<A> {
         self.timer.poll(waker, self.patience.as_deref().copied(), now)
     }
 
+    #[cold]
     pub(super) fn poll_closing(&mut self, waker: &Waker) -> Poll<()> {
         loop {
             let now = tokio::time::Instant::now().into_std();
@@ -221,6 +223,7 @@ impl<A: Application> Session<A> {
         self.write(waker, now) && self.close_websocket(waker, now)
     }
 
+    #[cold]
     pub(super) fn poll_lingering(&mut self, waker: &Waker) -> Poll<()> {
         let now = tokio::time::Instant::now().into_std();
         let _ = self.app.poll_closed(&Scope { waker, shared: &self.shared, now });
@@ -237,6 +240,7 @@ impl<A: Application> Session<A> {
     }
 
     /// The connection is gone; handlers that wait run to their end.
+    #[cold]
     pub(super) fn poll_ended(&mut self, waker: &Waker) -> Poll<()> {
         self.link = Link::Polling(Default::default());
         let now = tokio::time::Instant::now().into_std();

@@ -162,31 +162,37 @@ impl<'a, A: Application> Inlet<'a, A> {
 
     fn receive(&mut self, transport: Transport, packet: Packet<'_>) -> Result<(), DisconnectReason> {
         if self.scope.shared.life.is_watched(kinds::PACKET) && transport == self.engine.transport() {
-            self.scope.shared.life.tell(kinds::PACKET, &Event::Packet(packet))?;
+            self.tell(packet)?;
         }
         match self.engine.handle_packet(transport, packet, self.scope.now)? {
             Some(message) => self.deliver(message),
             None => {
-                if transport != self.engine.transport() {
-                    return Ok(());
+                if matches!(packet, Packet::Ping(_) | Packet::Pong(_)) && transport == self.engine.transport() {
+                    return self.receive_heartbeat(packet);
                 }
-                if matches!(packet, Packet::Pong(_)) {
-                    self.app.handle_pong(self.scope.shared);
-                }
-                match packet {
-                    Packet::Ping(_) | Packet::Pong(_) => {
-                        self.scope.shared.life.tell_rare(kinds::HEARTBEAT, &Event::Heartbeat)
-                    }
-                    _ => Ok(()),
-                }
+                Ok(())
             }
         }
     }
 
+    #[cold]
+    fn tell(&self, packet: Packet<'_>) -> Result<(), DisconnectReason> {
+        self.scope.shared.life.tell(kinds::PACKET, &Event::Packet(packet))
+    }
+
+    #[cold]
+    fn receive_heartbeat(&mut self, packet: Packet<'_>) -> Result<(), DisconnectReason> {
+        if matches!(packet, Packet::Pong(_)) {
+            self.app.handle_pong(self.scope.shared);
+        }
+        self.scope.shared.life.tell_rare(kinds::HEARTBEAT, &Event::Heartbeat)
+    }
+
     /// A message of a plain WebSocket.
     fn receive_native(&mut self, message: Message<'_>) -> Result<(), DisconnectReason> {
-        let life = &self.scope.shared.life;
-        life.tell_rare(kinds::PACKET, &Event::Packet(Packet::Message(message)))?;
+        if self.scope.shared.life.is_watched(kinds::PACKET) {
+            self.tell(Packet::Message(message))?;
+        }
         self.deliver(message)
     }
 

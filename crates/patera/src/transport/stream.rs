@@ -75,6 +75,7 @@ impl Stream {
         poll.map_ok(|()| buffer.filled().len())
     }
 
+    #[inline]
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         match self {
             Stream::Tcp(stream, _) => poll_io(stream.as_ref(), cx, |stream| stream.try_write(data)),

@@ -248,6 +248,7 @@ impl WebSocketLink {
     }
 
     /// Adds a packet of the application in this link's dialect.
+    #[inline]
     pub(crate) fn write(&self, prepared: &Prepared, config: &Config, batch: &mut Batch) {
         self.form().write(prepared, config, batch);
     }

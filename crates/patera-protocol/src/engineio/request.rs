@@ -38,10 +38,11 @@ impl<'a> Query<'a> {
             let name = decode(name);
             if name == "j" {
                 let value = decode(value);
-                parsed.callback = Some(match parsed.callback.take() {
-                    Some(before) => Cow::Owned(format!("{before},{value}")),
-                    None => value,
-                });
+                match &mut parsed.callback {
+                    // It may be there thousands of times: what came before is not copied each time.
+                    Some(before) => before.to_mut().extend([",", &value]),
+                    None => parsed.callback = Some(value),
+                }
                 continue;
             }
             let field = match name.as_ref() {

@@ -18,7 +18,7 @@ use serde::{
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-use super::de::Resolve;
+use super::{de::Resolve, value::ValueSeed};
 
 pub(super) const PLACEHOLDER: &str = "_placeholder";
 pub(super) const NUM: &str = "num";
@@ -134,12 +134,19 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for LookAhead<'_, V> {
         if !is_placeholder {
             return self.visitor.visit_map(Replay { seen: seen.into_iter(), value: None, map, source: self.source });
         }
+        // What else stands in it is for nobody, but has to be what a `Value` can be made of: for those who want one, it is read.
+        let any = ValueSeed { attachments: self.source.attachments };
         let mut num = seen.iter().find_map(|(key, raw)| if key == NUM { *raw } else { None });
+        if let Some(raw) = num {
+            any.deserialize(&mut serde_json::Deserializer::from_str(raw.get())).map_err(A::Error::custom)?;
+        }
         while let Some(Key(key)) = map.next_key()? {
             if key == NUM {
-                num = Some(map.next_value()?);
+                let raw = self.source.look(&mut map)?;
+                any.deserialize(&mut serde_json::Deserializer::from_str(raw.get())).map_err(A::Error::custom)?;
+                num = Some(raw);
             } else {
-                map.next_value::<IgnoredAny>()?;
+                map.next_value_seed(any)?;
             }
         }
         self.visitor.visit_bytes(self.source.attachment(num)?)

@@ -144,6 +144,29 @@ fn placeholders_without_attachment_are_illegal() {
 }
 
 #[test]
+fn what_else_stands_in_a_placeholder_is_read_by_both_ways_to_decode() {
+    // Found by fuzzing: one way read it, the other passed it over.
+    for (inside, is_read) in [
+        (r#""x":[1],"num":0"#, true),
+        (r#""x":{"_placeholder":true,"num":0},"num":0"#, true),
+        (r#""x":{"_placeholder":true,"num":5},"num":0"#, false),
+        (r#""num":{"_placeholder":true,"num":5},"num":0"#, false),
+        (r#""x":"\ud83d","num":0"#, false),
+        (r#""x":{"\ud83d":1},"num":0"#, false),
+    ] {
+        for json in
+            [format!(r#"[{{"_placeholder":true,{inside}}}]"#), format!(r#"[{{"num":7,"_placeholder":true,{inside}}}]"#)]
+        {
+            with(&json, &[b"x"], |args| {
+                assert_eq!(args.value(0).is_ok(), is_read, "{json}");
+                assert_eq!(args.decode::<Value>(0).is_ok(), is_read, "{json}");
+                assert_eq!(args.decode::<Bytes>(0).is_ok(), is_read, "{json}");
+            });
+        }
+    }
+}
+
+#[test]
 fn deepest_allowed_value_decodes_on_a_small_stack() {
     let placeholder = r#"{"_placeholder":true,"num":0}"#;
     for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("{\"a\":0,\"num\":", "}")] {

@@ -1,7 +1,7 @@
 //! The outbox between those who push, those who write in its session's place, and the session itself, over a real TCP stream.
 
 use super::check_sessions;
-use super::stage::{self, Task, broadcast, close, join, of, push, spawn};
+use super::stage::{self, Client, Task, broadcast, close, join, of, push, spawn};
 use crate::config::{Config, OutboxPolicy};
 use crate::prepared::Prepared;
 
@@ -25,23 +25,18 @@ fn what_is_pushed_arrives_once_and_in_order() {
             join(thread);
         }
         task.run();
-        drop(task);
-        let read = client.read();
-        assert_eq!((of(&read, "4a"), of(&read, "4b")), (vec!["4a1", "4a2"], vec!["4b1", "4b2"]));
-        assert_eq!(read.len(), 4, "{read:?}");
+        assert_all_arrived(task, client, 4);
     });
 }
 
-fn check_broadcasts(name: &str, is_ready: bool) {
-    check_sessions(name, move || {
+/// Whoever broadcasts writes for a session that sleeps, while others wake it.
+#[test]
+fn what_is_flushed_by_others_arrives_once_and_in_order() {
+    check_sessions("outbox: two broadcasters and an emitter", || {
         let io = stage::io(Config::default());
-        let (mut task, client) = Task::websocket(&io, is_ready);
+        let (mut task, client) = Task::websocket(&io, true);
         task.run();
-        let shared = task.shared.clone();
-        let broadcaster = spawn(move || {
-            broadcast(&shared, "a1").expect("there is room");
-            broadcast(&shared, "a2").expect("there is room");
-        });
+        let broadcaster = broadcaster(&task, ["a1", "a2"]);
         let shared = task.shared.clone();
         let emitter = spawn(move || {
             broadcast(&shared, "b1").expect("there is room");
@@ -51,28 +46,58 @@ fn check_broadcasts(name: &str, is_ready: bool) {
         join(broadcaster);
         join(emitter);
         task.run();
-        if !is_ready {
-            // Now the stream takes what waits.
-            stage::runtime().block_on(tokio::task::yield_now());
-            task.run();
-        }
-        drop(task);
-        let read = client.read();
-        assert_eq!((of(&read, "4a"), of(&read, "4b")), (vec!["4a1", "4a2"], vec!["4b1", "4b2"]));
-        assert_eq!(read.len(), 4, "{read:?}");
+        assert_all_arrived(task, client, 4);
     });
-}
-
-/// Whoever broadcasts writes for a session that sleeps, while others wake it.
-#[test]
-fn what_is_flushed_by_others_arrives_once_and_in_order() {
-    check_broadcasts("outbox: two broadcasters and an emitter", true);
 }
 
 /// The stream takes nothing: what a broadcaster could not write goes back to the session, in front of all else.
 #[test]
 fn what_others_could_not_write_arrives_first() {
-    check_broadcasts("outbox: broadcasters, and a stream that takes nothing", false);
+    check_sessions("outbox: two broadcasters, and a stream that takes nothing", || {
+        let io = stage::io(Config::default());
+        let (mut task, client) = Task::websocket(&io, false);
+        task.run();
+        let broadcasters = [["a1", "a2"], ["b1", "b2"]].map(|texts| broadcaster(&task, texts));
+        task.run();
+        for thread in broadcasters {
+            join(thread);
+        }
+        task.run();
+        stage::let_streams_take();
+        task.run();
+        assert_all_arrived(task, client, 4);
+    });
+}
+
+/// The stream takes something again while the session holds what it could not write: nobody overtakes it.
+#[test]
+fn what_the_session_could_not_write_is_not_overtaken() {
+    check_sessions("outbox: two broadcasters, and a stream that pauses", || {
+        let io = stage::io(Config::default());
+        let (mut task, client) = Task::websocket(&io, false);
+        task.run();
+        let broadcasters = [["a1", "a2"], ["b1", "b2"]].map(|texts| broadcaster(&task, texts));
+        push(&task.shared, "c1").expect("there is room");
+        task.run();
+        stage::let_streams_take();
+        for thread in broadcasters {
+            join(thread);
+        }
+        task.run();
+        assert_all_arrived(task, client, 5);
+    });
+}
+
+fn broadcaster(task: &Task, texts: [&'static str; 2]) -> loom::thread::JoinHandle<()> {
+    let shared = task.shared.clone();
+    spawn(move || texts.iter().for_each(|text| broadcast(&shared, text).expect("there is room")))
+}
+
+fn assert_all_arrived(task: Task, client: Client, count: usize) {
+    drop(task);
+    let read = client.read();
+    assert_eq!((of(&read, "4a"), of(&read, "4b")), (vec!["4a1", "4a2"], vec!["4b1", "4b2"]));
+    assert_eq!(read.len(), count, "{read:?}");
 }
 
 /// A command in the middle of it neither loses its wake nor takes that of a packet.

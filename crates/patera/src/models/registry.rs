@@ -22,7 +22,16 @@ fn an_id_is_one_sessions_at_a_time() {
         let io = stage::io(Config::default());
         let openers = [false, true].map(|stays| {
             let shared = shared_with_id(&io, id("given"), EngineDialect::default(), LinkState::Polling);
-            spawn(move || Opening::new(shared).ok().filter(|_| stays))
+            spawn(move || {
+                let opening = Opening::new(shared.clone()).ok();
+                if stays {
+                    return opening;
+                }
+                drop(opening);
+                // A session's task takes it out twice: when it has hung up, and when it is dropped.
+                shared.core.registry.remove(&shared);
+                None
+            })
         });
         let registry = &io.io.core.registry;
         if let Some(found) = registry.find("given") {

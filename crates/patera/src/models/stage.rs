@@ -154,6 +154,11 @@ fn tcp(is_ready: bool) -> std::io::Result<(Stream, Client)> {
     Ok((Stream::tcp(stream), Client(client)))
 }
 
+/// The runtime looks once which streams take something now, and wakes who waits for that.
+pub(super) fn let_streams_take() {
+    runtime().block_on(tokio::task::yield_now());
+}
+
 impl Client {
     /// All that it was sent, once the session is dropped: messages of Engine.IO, and `close` for a close frame.
     pub(super) fn read(mut self) -> Vec<String> {

@@ -4,6 +4,8 @@
 
 mod contract;
 mod options;
+#[cfg(tokio_unstable)]
+mod polls;
 mod values;
 
 use std::{io::Read, net::SocketAddr};
@@ -20,12 +22,19 @@ use patera::{
     engine::{Engine, Message, Session},
 };
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, runtime::Builder};
 
 use crate::options::Options;
 
-#[tokio::main]
-async fn main() -> patera::Result {
+fn main() -> patera::Result {
+    let mut runtime = Builder::new_multi_thread();
+    runtime.enable_all();
+    #[cfg(tokio_unstable)]
+    polls::watch(&mut runtime);
+    runtime.build()?.block_on(serve())
+}
+
+async fn serve() -> patera::Result {
     let options = Options::from_environment()?;
     let mut engine_config = options.engine_config();
     let config = options.config()?;
@@ -64,20 +73,28 @@ async fn echo_messages(session: Session) {
     }
 }
 
+/// What a watcher from outside wants to know; `polls` is there where polls can be watched.
 async fn stat(State(io): State<Io>) -> Json<serde_json::Value> {
     let stats = io.stats();
     // proc(5), "statm": the second field is the resident pages.
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: u64 = statm.split(' ').nth(1).and_then(|text| text.parse().ok()).unwrap_or(0);
-    Json(json!({
+    let told = json!({
+        "pid": std::process::id(),
         "rss": pages * 4096,
-        "tasks": tokio::runtime::Handle::current().metrics().num_alive_tasks(),
         "sessions": stats.sessions,
         "sockets": stats.sockets,
-        "rooms": stats.rooms,
         "recoverable": stats.recoverable,
-        "handlers_pending": stats.handlers_pending,
-    }))
+    });
+    #[cfg(tokio_unstable)]
+    let told = with_polls(told);
+    Json(told)
+}
+
+#[cfg(tokio_unstable)]
+fn with_polls(mut told: serde_json::Value) -> serde_json::Value {
+    told["polls"] = json!(polls::take());
+    told
 }
 
 async fn tell_address(ConnectInfo(address): ConnectInfo<SocketAddr>, mut request: Request, next: Next) -> Response {

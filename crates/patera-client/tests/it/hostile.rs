@@ -146,6 +146,29 @@ async fn websocket_that_is_none_is_an_error() {
 }
 
 #[tokio::test]
+async fn websocket_that_agrees_to_what_nobody_offered_is_an_error() {
+    let endless = format!("X: {}\r\n", "x".repeat(20_000));
+    for headers in [
+        "Sec-WebSocket-Extensions: x-unknown\r\n",
+        "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=99\r\n",
+        "Sec-WebSocket-Protocol: evil\r\n",
+        &endless,
+    ] {
+        let headers = headers.to_owned();
+        let told = headers.clone();
+        let error = outcome(WEBSOCKET, move |mut peer: Peer| {
+            let headers = headers.clone();
+            async move {
+                peer.agree(&headers).await;
+                peer.hold().await;
+            }
+        });
+        let ConnectError::Transport(error) = error.await else { panic!("{told:.80}") };
+        assert!(matches!(*error, TransportError::WebSocket(_)), "{told:.80}: {error:?}");
+    }
+}
+
+#[tokio::test]
 async fn websocket_that_opens_with_something_else_is_an_error() {
     for open in ["", "x", "4hello", "40", "0{", "b", "b%%%"] {
         let error = outcome(WEBSOCKET, move |mut peer: Peer| async move {
@@ -217,9 +240,14 @@ async fn nonsense_inside_a_connection_ends_it_with_parse_error() {
 
 #[tokio::test]
 async fn frames_that_break_the_rules_end_it_with_transport_error() {
-    // A masked frame, a declared length of 2^40, a reserved opcode, a text that is no UTF-8.
-    let frames: [&[u8]; 4] =
-        [b"\x81\x81\0\0\0\0x", b"\x81\x7f\0\0\x01\0\0\0\0\0xyz", b"\x83\x01x", b"\x81\x02\xff\xff"];
+    // A masked frame, declared lengths of 2^40 and 2^64 - 1, a reserved opcode, a text that is no UTF-8.
+    let frames: [&[u8]; 5] = [
+        b"\x81\x81\0\0\0\0x",
+        b"\x81\x7f\0\0\x01\0\0\0\0\0xyz",
+        b"\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xff",
+        b"\x83\x01x",
+        b"\x81\x02\xff\xff",
+    ];
     for frame in frames {
         let server = Scripted::start(move |mut peer: Peer| async move {
             peer.agree("").await;

@@ -9,6 +9,7 @@ mod client;
 mod command;
 mod compatibility;
 mod conformance;
+mod differential;
 mod fuzz;
 mod graph;
 mod hostile;
@@ -45,6 +46,8 @@ enum Command {
     Soak(soak::Options),
     /// Measure Patera beside its peers, and write docs/performance.md's tables and plots.
     Bench(bench::Options),
+    /// Hold our decoders against the parsers of JavaScript, over the inputs that fuzzing has kept.
+    Differential(differential::Options),
     /// Look for inputs for which something does not hold: each target for some minutes.
     Fuzz(fuzz::Options),
     /// Count the instructions of the hot paths, and hold them against their budget.
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::Hostile(options) => hostile::run_command(&options),
         Command::Soak(options) => soak::run_command(&options),
         Command::Bench(options) => bench::run_command(&options),
+        Command::Differential(options) => differential::run_command(&options),
         Command::Fuzz(options) => fuzz::run_command(&options),
         Command::Instructions(options) => instructions::run_command(&options),
         Command::Loom(options) => loom::run_command(&options),

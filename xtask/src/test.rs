@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use crate::{
     client,
     command::{Outcome, Program},
-    conformance, hostile, instructions, setup,
+    conformance, differential, hostile, instructions, setup,
     workspace::Workspace,
 };
 
@@ -38,6 +38,8 @@ enum Part {
     Instructions,
     /// The browser client: its types, its tests, and that the server's crate holds what is built from its sources.
     Client,
+    /// The parsers of JavaScript read what we read, but for known differences.
+    Differential,
     /// Every program and example builds.
     Examples,
     /// The hostile inputs of the set `base`: the server survives each of them.
@@ -87,6 +89,7 @@ fn run_part(part: Part) -> Outcome<Option<String>> {
         Part::Tests => cargo(&["test", "--workspace", "--all-features"]).run()?,
         Part::Instructions => instructions::run_command(&instructions::Options { update: false })?,
         Part::Client => client::test()?,
+        Part::Differential => differential::run_command(&differential::Options { fuzzed: false })?,
         Part::Examples => cargo(&["build", "--workspace", "--all-features", "--bins", "--examples"]).run()?,
         Part::Hostile => hostile::run_all(&Workspace::load()?)?,
         Part::Conformance => return conformance::run_all(&Workspace::load()?).map(Some),

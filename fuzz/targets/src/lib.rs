@@ -10,10 +10,12 @@
 //! | [`memory`] | how much a piece of work may hold at once |
 //! | [`seeds`] | inputs to begin with, from `vectors/` and `conformance/hostile` |
 //! | [`corpus`] | the inputs kept: a line of JSON each |
+//! | [`differential`] | the same inputs, as they are held against the parsers of JavaScript |
 #![forbid(unsafe_code)]
 
 mod checks;
 pub mod corpus;
+pub mod differential;
 pub mod input;
 pub mod memory;
 pub mod seeds;

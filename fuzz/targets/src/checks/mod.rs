@@ -49,7 +49,7 @@ impl Target {
 }
 
 /// Virtual time: so many milliseconds after the start of the process.
-fn at(milliseconds: u64) -> Instant {
+pub(crate) fn at(milliseconds: u64) -> Instant {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     *ORIGIN.get_or_init(Instant::now) + Duration::from_millis(milliseconds)
 }

@@ -1,4 +1,5 @@
-//! Engine.IO: one ordered, full-duplex session of text and binary messages over HTTP long-polling or WebSocket.
+//! Engine.IO: one ordered, full-duplex session of text and binary messages over HTTP long-polling, WebSocket or
+//! WebTransport.
 //!
 //! | file | what |
 //! |---|---|
@@ -7,10 +8,11 @@
 //! | [`payload`] | several packets in one HTTP body |
 //! | [`payload_v3`] | the same in revision 3: lengths instead of separators, as text or as bytes |
 //! | [`jsonp`] | polling by script tags and forms, in revision 3 |
+//! | [`frame`](FrameHeader) | one packet on a byte stream, behind its length: WebTransport |
 //! | [`handshake`](Handshake) | the open packet |
 //! | [`request`](Query) | the query of a request, and the six ways to refuse one |
 //! | [`heartbeat`](Heartbeat) | who pings when, and when the peer counts as gone |
-//! | [`upgrade`](ProbeRefused) | from long-polling to WebSocket |
+//! | [`upgrade`](ProbeRefused) | from long-polling to WebSocket or WebTransport |
 //! | [`session`](Session) | the state machine over all of them |
 //! | [`event`](SessionEvent) | what the session says: packets to send, what happened, why it ended |
 //! | [`config`](SessionConfig) | intervals, timeouts and limits |
@@ -21,7 +23,7 @@
 //!
 //! | term | meaning |
 //! |---|---|
-//! | transport | one way to carry packets: `polling` or `websocket` |
+//! | transport | one way to carry packets: `polling`, `websocket` or `webtransport` |
 //! | packet | the unit of Engine.IO: a type digit and data; binary messages have their own form |
 //! | revision | 4, or the older 3 of Socket.IO 1 and 2: the client pings, and payloads have lengths instead of separators |
 //! | payload | one HTTP body: packets joined by `0x1e`, or each behind its length |
@@ -29,14 +31,15 @@
 //! | session | one Engine.IO connection with its sid, whatever transports it uses over time |
 //! | sid | the session's id, made by the server |
 //! | main transport | the one that carries messages now |
-//! | probe | a second transport, a WebSocket, on which an upgrade is being tried |
-//! | upgrade | the change of the main transport from polling to WebSocket |
+//! | probe | a second transport, a WebSocket or a WebTransport stream, on which an upgrade is being tried |
+//! | upgrade | the change of the main transport from polling to the probe's |
 //! | attachment | bytes that belong to a Socket.IO packet and follow it as binary messages |
 //! | namespace, slot | a channel of a Socket.IO connection, such as `/admin`; its index on this connection |
 //! | shell | the code around a state machine that owns sockets and timers |
 
 mod config;
 mod event;
+mod frame;
 mod handshake;
 mod heartbeat;
 pub mod jsonp;
@@ -50,6 +53,7 @@ mod version;
 
 pub use config::SessionConfig;
 pub use event::{CloseReason, SessionEvent, Transmit};
+pub use frame::{FrameError, FrameHeader};
 pub use handshake::{Handshake, HandshakeError};
 pub use heartbeat::{Heartbeat, HeartbeatAction};
 pub use packet::{Message, Packet, PacketError, Transport, UnknownTransport};

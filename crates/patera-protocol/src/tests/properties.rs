@@ -8,7 +8,7 @@ use proptest::{collection::vec, prelude::*};
 use super::{Several, at, connected_server, connected_server_with_revision};
 use crate::{
     engineio::{
-        Handshake, Message, Packet, Query, Version, jsonp,
+        FrameHeader, Handshake, Message, Packet, Query, Version, jsonp,
         payload::{Decoder, Encoder, Format},
         payload_v3::Reader,
     },
@@ -31,6 +31,24 @@ proptest! {
         let text = String::from_utf8(out).unwrap();
         let mut scratch = Vec::new();
         prop_assert_eq!(Packet::decode_with(&text, &mut scratch), Ok(packet));
+    }
+
+    #[test]
+    fn frame_header_reads_back(binary: bool, length in 1..usize::MAX, behind in vec(any::<u8>(), 0..8)) {
+        let header = FrameHeader { binary, length };
+        let mut out = Vec::new();
+        header.encode(&mut out);
+        let bytes = out.len();
+        out.extend(behind);
+        prop_assert_eq!(FrameHeader::decode(&out, length), Ok(Some((header, bytes))));
+        prop_assert!(FrameHeader::decode(&out, length - 1).is_err());
+    }
+
+    #[test]
+    fn frame_header_takes_any_bytes(data in vec(any::<u8>(), 0..12), max in 0..2_000_000_usize) {
+        if let Ok(Some((header, bytes))) = FrameHeader::decode(&data, max) {
+            prop_assert!(header.length <= max && bytes <= data.len());
+        }
     }
 
     #[test]

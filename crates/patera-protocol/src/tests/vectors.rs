@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::{Several, at, connected_server_with_revision};
 use crate::{
     engineio::{
-        Handshake, Message, Packet, Version, jsonp,
+        FrameHeader, Handshake, Message, Packet, Version, jsonp,
         payload::{Decoder, Encoder, Format},
         payload_v3::Reader,
     },
@@ -32,6 +32,30 @@ fn engineio_packets() {
     for row in rows(&vectors, "invalid") {
         let error = Packet::decode_with(string(&row["text"]), &mut Vec::new()).expect_err(&row.to_string()).name();
         assert_eq!(error, row["error"], "{row}");
+    }
+}
+
+#[test]
+fn engineio_frames() {
+    let vectors = read("engineio-frames.json");
+    for row in rows(&vectors, "valid") {
+        let bytes = hex(string(&row["header_hex"]));
+        let length = usize::try_from(row["length"].as_u64().unwrap()).unwrap();
+        let header = FrameHeader { binary: row["binary"] == true, length };
+        assert_eq!(FrameHeader::decode(&bytes, 1_000_000), Ok(Some((header, bytes.len()))), "{row}");
+        for cut in 0..bytes.len() {
+            assert_eq!(FrameHeader::decode(&bytes[..cut], 1_000_000), Ok(None), "{row} cut at {cut}");
+        }
+        if row["decode_only"] != true {
+            let mut out = Vec::new();
+            header.encode(&mut out);
+            assert_eq!(out, bytes, "{row}");
+        }
+    }
+    for row in rows(&vectors, "invalid") {
+        let bytes = hex(string(&row["header_hex"]));
+        let error = FrameHeader::decode(&bytes, 1_000_000).expect_err(&row.to_string());
+        assert_eq!(error.name(), row["error"], "{row}");
     }
 }
 

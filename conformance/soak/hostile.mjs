@@ -28,7 +28,7 @@ export class Hostile extends Part {
   }
 
   async #play(set, out) {
-    const child = spawn("python3", [script, String(this.server.port), "--set", set, "--out", out], { stdio: ["ignore", "ignore", "inherit"] });
+    const child = spawn("python3", [script, String(this.server.port), "--set", set, "--out", out, "--alone"], { stdio: ["ignore", "ignore", "inherit"] });
     const stop = () => child.kill();
     this.soak.stopping.addEventListener("abort", stop);
     const [code] = await once(child, "exit");

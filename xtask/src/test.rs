@@ -42,7 +42,7 @@ enum Part {
     Differential,
     /// Every program and example builds.
     Examples,
-    /// The hostile inputs of the set `base`: the server survives each of them.
+    /// The hostile inputs: each comes to what it should, and nobody else notices.
     Hostile,
     /// Other people's clients against our server.
     Conformance,

@@ -19,7 +19,7 @@ pub struct Config {
     pub path: String,
     /// Whether the path ends with a slash. True.
     pub add_trailing_slash: bool,
-    /// Transports to try, the first one first. Polling, then WebSocket.
+    /// Transports to try, the first one first. Polling, then WebSocket; WebTransport is passed over.
     pub transports: Vec<Transport>,
     /// Whether to change from polling to WebSocket where both are in `transports` and the server offers it. True.
     pub upgrade: bool,

@@ -159,7 +159,7 @@ impl Shared {
         let transport = match transport {
             None => NONE,
             Some(Transport::Polling) => POLLING,
-            Some(Transport::WebSocket) => WEBSOCKET,
+            Some(Transport::WebSocket | Transport::WebTransport) => WEBSOCKET,
         };
         self.transport.store(transport, Ordering::Release);
     }

@@ -58,7 +58,8 @@ pub struct Config {
     #[cfg(feature = "serve-client")]
     #[cfg_attr(docsrs, doc(cfg(feature = "serve-client")))]
     pub serve_client: bool,
-    /// Transports a client may open a session with. Default both; another one is refused with code 0, "Transport unknown".
+    /// Transports a client may open a session with, or move to. Polling and WebSocket; WebTransport needs
+    /// the feature `webtransport` and a listener of its own; another one is refused with code 0, "Transport unknown".
     pub transports: Vec<Transport>,
     /// Whether clients of Socket.IO 1 and 2 may connect, which speak Engine.IO 3: socket.io's `allowEIO3`. Default false; a request
     /// with another `EIO` than 4, or with none, is then refused with code 5, "Unsupported protocol version". On, it is Engine.IO 3.
@@ -162,6 +163,11 @@ pub struct Config {
     /// [`Io::listen_tls`](crate::Io::listen_tls) only: how long a TLS handshake may take. Default 10 s; then the connection is closed.
     #[cfg(feature = "tls")]
     pub tls_timeout: Duration,
+    /// WebTransport connections that may be between their first datagram and their first packet, at once; more are refused. How
+    /// long one may take is [`upgrade_timeout`](Self::upgrade_timeout). 1,024.
+    #[cfg(feature = "webtransport")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "webtransport")))]
+    pub webtransport_handshakes_max: usize,
 
     /// How long a closed polling session waits for the poll that tells the client. Default 30 s.
     pub close_timeout: Duration,
@@ -225,6 +231,8 @@ impl Default for Config {
             header_timeout: Duration::from_secs(10),
             #[cfg(feature = "tls")]
             tls_timeout: Duration::from_secs(10),
+            #[cfg(feature = "webtransport")]
+            webtransport_handshakes_max: 1024,
             close_timeout: Duration::from_secs(30),
             drain: Duration::from_secs(10),
             connection_state_recovery: None,
@@ -438,3 +446,29 @@ pub(crate) const BUS_FAREWELL: Duration = Duration::from_secs(1);
 pub(crate) const ASKS_MAX: usize = 10_000;
 /// Handlers of server-side events that wait at once. One more is dropped, and traced.
 pub(crate) const SERVER_SIDE_HANDLERS_MAX: usize = 1024;
+
+/// What a WebTransport client may say first, in bytes; longer, it is cut off. A sid is at most 128.
+#[cfg(feature = "webtransport")]
+pub(crate) const FIRST_PACKET_BYTES_MAX: usize = 1024;
+
+/// How much of a WebTransport stream is translated at once, in bytes: on the stack where it comes in, and what a stream that takes no
+/// more keeps of what goes out. 8 KiB; the rest waits where it is.
+#[cfg(feature = "webtransport")]
+pub(crate) const WEBTRANSPORT_COPY_BYTES_MAX: usize = 8 << 10;
+
+/// What a WebTransport client may have sent that is not read yet, and what may be on its way to it without its acknowledgement, in
+/// bytes. 256 KiB; then it waits, or its transport is not ready.
+#[cfg(feature = "webtransport")]
+pub(crate) const WEBTRANSPORT_WINDOW_BYTES: u32 = 256 << 10;
+
+/// Streams that a WebTransport client may open: two, the session's and the one of Engine.IO; more wait for ever, or break QUIC.
+#[cfg(feature = "webtransport")]
+pub(crate) const WEBTRANSPORT_STREAMS_MAX: u32 = 2;
+
+/// One-way streams that it may open: HTTP/3 has three, and browsers add one of no meaning.
+#[cfg(feature = "webtransport")]
+pub(crate) const WEBTRANSPORT_ONE_WAY_STREAMS_MAX: u32 = 8;
+
+/// Datagrams of a WebTransport client that are kept, in bytes; nobody reads them, so newer ones push older ones out.
+#[cfg(feature = "webtransport")]
+pub(crate) const WEBTRANSPORT_DATAGRAM_BYTES: usize = 4 << 10;

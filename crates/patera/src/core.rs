@@ -54,7 +54,7 @@ impl Core {
             ping_timeout: config.ping_timeout,
             upgrade_timeout: config.upgrade_timeout,
             max_payload: config.max_http_buffer_size,
-            allow_upgrades: config.allow_upgrades && config.transports.contains(&Transport::WebSocket),
+            allow_upgrades: config.allow_upgrades && upgrades(&config).next().is_some(),
         };
         Core {
             engine,
@@ -102,8 +102,8 @@ impl Core {
     /// The open packet of a session that begins on `transport`.
     pub(crate) fn open_packet(&self, sid: &Id, transport: Transport) -> String {
         let upgrades = match transport {
-            Transport::Polling if self.engine.allow_upgrades => vec![Transport::WebSocket],
-            Transport::Polling | Transport::WebSocket => Vec::new(),
+            Transport::Polling if self.engine.allow_upgrades => upgrades(&self.config).collect(),
+            Transport::Polling | Transport::WebSocket | Transport::WebTransport => Vec::new(),
         };
         engineio::Handshake {
             sid: sid.as_str().to_owned(),
@@ -114,6 +114,13 @@ impl Core {
         }
         .to_packet()
     }
+}
+
+/// What a client that polls may change to, in the reference's order.
+fn upgrades(config: &Config) -> impl Iterator<Item = Transport> {
+    let there = [Transport::WebSocket, Transport::WebTransport].into_iter();
+    let there = there.filter(|transport| cfg!(feature = "webtransport") || *transport != Transport::WebTransport);
+    there.filter(|transport| config.transports.contains(transport))
 }
 
 /// The part of a session that others may touch: its outbox, and what never changes.
@@ -139,13 +146,24 @@ pub(crate) struct EngineDialect {
     pub(crate) recovers: bool,
 }
 
-/// How far a session is on its way from polling to WebSocket.
+/// How far a session is on its way from polling to another transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum LinkState {
     Polling = 0,
     Upgrading = 1,
     WebSocket = 2,
+    WebTransport = 3,
+}
+
+impl From<Transport> for LinkState {
+    fn from(transport: Transport) -> Self {
+        match transport {
+            Transport::Polling => LinkState::Polling,
+            Transport::WebSocket => LinkState::WebSocket,
+            Transport::WebTransport => LinkState::WebTransport,
+        }
+    }
 }
 
 impl Shared {
@@ -172,7 +190,8 @@ impl Shared {
         match self.link.load(Ordering::Acquire) {
             0 => LinkState::Polling,
             1 => LinkState::Upgrading,
-            _ => LinkState::WebSocket,
+            2 => LinkState::WebSocket,
+            _ => LinkState::WebTransport,
         }
     }
 
@@ -184,6 +203,7 @@ impl Shared {
         match self.link() {
             LinkState::Polling | LinkState::Upgrading => Transport::Polling,
             LinkState::WebSocket => Transport::WebSocket,
+            LinkState::WebTransport => Transport::WebTransport,
         }
     }
 }

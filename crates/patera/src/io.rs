@@ -268,6 +268,46 @@ impl Io {
         self.serve(Listener::tls(TcpListener::bind(address).await?, tls)).await
     }
 
+    /// Serves WebTransport on this UDP address, until the server is [closed](Self::close): beside what serves HTTP, commonly on the same
+    /// port, for clients that come by [`Config::transports`](crate::Config::transports) with `WebTransport` in it.
+    ///
+    /// ```no_run
+    /// # use patera::{Config, Io, Result, Tls, Transport};
+    /// # async fn serve() -> Result {
+    /// let mut config = Config::default();
+    /// config.transports.push(Transport::WebTransport);
+    /// let io = Io::with_config(config);
+    /// let tls = Tls::from_pem_files("fullchain.pem", "privkey.pem")?;
+    /// tokio::try_join!(io.listen_tls("0.0.0.0:443", tls.clone()), io.listen_webtransport("0.0.0.0:443", tls))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The address cannot be listened on, or the certificates cannot be used for QUIC.
+    ///
+    /// # Cancel safety
+    /// Dropped, it stops accepting; sessions go on.
+    #[cfg(feature = "webtransport")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "webtransport")))]
+    pub async fn listen_webtransport(&self, address: impl ToSocketAddrs, tls: crate::Tls) -> std::io::Result<()> {
+        self.serve_webtransport(tokio::net::UdpSocket::bind(address).await?.into_std()?, tls).await
+    }
+
+    /// As [`listen_webtransport`](Self::listen_webtransport), on a socket of yours: one on port 0 tells its address.
+    ///
+    /// # Errors
+    /// The certificates cannot be used for QUIC.
+    ///
+    /// # Cancel safety
+    /// As [`listen_webtransport`](Self::listen_webtransport).
+    #[cfg(feature = "webtransport")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "webtransport")))]
+    pub async fn serve_webtransport(&self, socket: std::net::UdpSocket, tls: crate::Tls) -> std::io::Result<()> {
+        self.start_cluster();
+        crate::http::serve_webtransport(self.inner().clone(), socket, tls).await
+    }
+
     /// As [`listen`](Self::listen), on a listener of yours, a `TcpListener` or [`Listener::tls`]: one on port 0 tells its address.
     ///
     /// # Errors

@@ -75,7 +75,7 @@ pub(crate) struct Session<A: Application> {
     shared: Arc<Shared>,
     engine: engineio::Session,
     link: Link,
-    /// A WebSocket that is about to take over.
+    /// A WebSocket, or what stands for one, that is about to take over.
     probe: Option<Box<WebSocketLink>>,
     app: A,
     timer: Timer,
@@ -105,9 +105,9 @@ impl<A: Application> Session<A> {
     pub(crate) fn new(opening: Opening, link: Link, app: A) -> Self {
         let shared = opening.begin();
         let now = tokio::time::Instant::now().into_std();
-        let transport = match link {
+        let transport = match &link {
             Link::Polling(_) => Transport::Polling,
-            Link::WebSocket(_) => Transport::WebSocket,
+            Link::WebSocket(link) => link.transport(),
         };
         let engine =
             engineio::Session::server_with_version(shared.dialect.version, transport, &shared.core.engine, now);
@@ -243,7 +243,7 @@ impl<A: Application> Session<A> {
 
     /// One that comes too late, while another takes over or has, is dropped and so closed at once.
     fn handle_probe(&mut self, probe: Box<WebSocketLink>, now: Instant) {
-        if self.engine.handle_probe(now).is_ok() {
+        if self.engine.handle_probe_over(probe.transport(), now).is_ok() {
             self.shared.set_link(LinkState::Upgrading);
             self.probe = Some(probe);
         }
@@ -296,12 +296,13 @@ impl<A: Application> Session<A> {
             match event {
                 SessionEvent::Opened(_) => {}
                 SessionEvent::Upgrading => {
-                    self.tell(kinds::UPGRADING, &Event::Upgrading(Transport::WebSocket));
+                    let transport = self.probe.as_ref().map_or(Transport::WebSocket, |probe| probe.transport());
+                    self.tell(kinds::UPGRADING, &Event::Upgrading(transport));
                 }
                 SessionEvent::Upgraded => {
                     self.finish_upgrade();
                     moved = true;
-                    self.tell(kinds::UPGRADE, &Event::Upgrade(Transport::WebSocket));
+                    self.tell(kinds::UPGRADE, &Event::Upgrade(self.engine.transport()));
                 }
                 SessionEvent::UpgradeFailed => {
                     self.probe = None;
@@ -323,7 +324,7 @@ impl<A: Application> Session<A> {
     fn finish_upgrade(&mut self) {
         let Some(probe) = self.probe.take() else { return };
         let old = std::mem::replace(&mut self.link, Link::WebSocket(*probe));
-        self.shared.set_link(LinkState::WebSocket);
+        self.shared.set_link(self.engine.transport().into());
         self.shared.life.set_upgraded();
         self.shared.outbox.set_writable(true);
         let (Link::Polling(mut polling), Link::WebSocket(link)) = (old, &mut self.link) else { return };

@@ -114,6 +114,12 @@ impl Tls {
         Ok(true)
     }
 
+    /// What new connections are served with; the same allocation for as long as it stays.
+    #[cfg(feature = "webtransport")]
+    pub(crate) fn current(&self) -> Arc<ServerConfig> {
+        self.config.load_full()
+    }
+
     pub(crate) fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
         self.config.load_full().into()
     }

@@ -25,7 +25,7 @@ impl Engine {
                 close_polling(polling, &sid, self.queue, self.max_payload).await;
             }
             (Transport::WebSocket, _, Some(websocket)) => close_websocket(websocket, self.queue).await,
-            (Transport::Polling | Transport::WebSocket, _, _) => {}
+            (Transport::Polling | Transport::WebSocket | Transport::WebTransport, _, _) => {}
         }
     }
 }

@@ -68,9 +68,10 @@ impl Endpoint {
         })
     }
 
-    /// The transports in the order to try them.
+    /// The transports in the order to try them; this client has no WebTransport.
     pub(super) fn transports(&self) -> Vec<Transport> {
         let mut transports = self.config.transports.clone();
+        transports.retain(|transport| *transport != Transport::WebTransport);
         if self.config.remember_upgrade && self.prefers_websocket.load(Ordering::Relaxed) {
             transports.sort_by_key(|transport| *transport != Transport::WebSocket);
         }

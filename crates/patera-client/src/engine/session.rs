@@ -95,7 +95,9 @@ impl Engine {
                 polling.receive(None);
                 self.polling = Some(polling);
             }
-            Transport::WebSocket => self.websocket = Some(WebSocket::open(self.endpoint.clone(), None)),
+            Transport::WebSocket | Transport::WebTransport => {
+                self.websocket = Some(WebSocket::open(self.endpoint.clone(), None));
+            }
         }
     }
 
@@ -109,7 +111,7 @@ impl Engine {
         let is_ready = match (self.session.transport(), &self.polling, &self.websocket) {
             (Transport::Polling, Some(polling), _) => self.pausing || polling.can_send(),
             (Transport::WebSocket, _, Some(websocket)) => websocket.unsent_bytes() == 0,
-            (Transport::Polling | Transport::WebSocket, _, _) => false,
+            (Transport::Polling | Transport::WebSocket | Transport::WebTransport, _, _) => false,
         };
         self.session.is_open() && self.queue.is_empty() && is_ready
     }
@@ -296,7 +298,7 @@ impl Engine {
                     self.lose(Transport::WebSocket, Some(error));
                 }
             }
-            (Transport::Polling | Transport::WebSocket, _, _) => {}
+            (Transport::Polling | Transport::WebSocket | Transport::WebTransport, _, _) => {}
         }
     }
 
@@ -385,7 +387,9 @@ impl Engine {
         };
         let packet = match (packet, self.session.transport()) {
             (Ok(packet), _) => packet,
-            (Err(error), Transport::WebSocket) => return self.fail(TransportError::Packet(error)),
+            (Err(error), Transport::WebSocket | Transport::WebTransport) => {
+                return self.fail(TransportError::Packet(error));
+            }
             (Err(_), Transport::Polling) => return self.lose(Transport::WebSocket, None),
         };
         match (self.session.handle_packet(Transport::WebSocket, packet, now), &message) {

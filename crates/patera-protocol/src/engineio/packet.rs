@@ -12,14 +12,17 @@ pub enum Transport {
     Polling,
     /// WebSocket: a frame is a packet.
     WebSocket,
+    /// WebTransport: a packet behind its length, on one bidirectional stream; see [`FrameHeader`](super::FrameHeader).
+    WebTransport,
 }
 
 impl Transport {
-    /// The name in the query and in the handshake: `polling` or `websocket`.
+    /// The name in the query and in the handshake: `polling`, `websocket` or `webtransport`.
     pub fn as_str(self) -> &'static str {
         match self {
             Transport::Polling => "polling",
             Transport::WebSocket => "websocket",
+            Transport::WebTransport => "webtransport",
         }
     }
 }
@@ -37,6 +40,7 @@ impl FromStr for Transport {
         match name {
             "polling" => Ok(Transport::Polling),
             "websocket" => Ok(Transport::WebSocket),
+            "webtransport" => Ok(Transport::WebTransport),
             _ => Err(UnknownTransport),
         }
     }
@@ -279,7 +283,8 @@ mod tests {
     fn transports_have_their_names() {
         assert_eq!("polling".parse(), Ok(Transport::Polling));
         assert_eq!("websocket".parse(), Ok(Transport::WebSocket));
-        for name in ["", "Polling", "webtransport", "__proto__"] {
+        assert_eq!("webtransport".parse(), Ok(Transport::WebTransport));
+        for name in ["", "Polling", "WebTransport", "__proto__"] {
             assert_eq!(name.parse::<Transport>(), Err(UnknownTransport), "{name}");
         }
     }

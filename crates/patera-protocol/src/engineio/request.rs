@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn unknown_transports_are_refused() {
-        for query in ["", "transport=", "transport=webtransport", "transport=__proto__", "transport=Polling"] {
+        for query in ["", "transport=", "transport=WebTransport", "transport=__proto__", "transport=Polling"] {
             assert_eq!(Query::parse(query).unwrap().transport(), Err(RequestError::UnknownTransport), "{query}");
         }
     }

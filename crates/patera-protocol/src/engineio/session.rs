@@ -34,6 +34,8 @@ pub struct Session {
     upgrade_timeout: Span,
     heartbeat: Heartbeat,
     upgrade: Upgrade,
+    /// What the upgrade, if there is one, leads to.
+    probe: Transport,
     /// What waits for `poll_transmit` and `poll_event`, a bit each, given out in the order of the bits. Each is due at
     /// most once: a second one before the first is drained adds nothing.
     transmits: u8,
@@ -125,6 +127,7 @@ impl Session {
             upgrade_timeout: config.upgrade_timeout.into(),
             heartbeat,
             upgrade: Upgrade::default(),
+            probe: Transport::WebSocket,
             transmits: 0,
             events: 0,
             reason: CloseReason::ForcedClose,
@@ -163,6 +166,14 @@ impl Session {
     /// # Errors
     /// This session takes no probe now. Refuse the WebSocket; the session is untouched.
     pub fn handle_probe(&mut self, now: Instant) -> Result<(), ProbeRefused> {
+        self.handle_probe_over(Transport::WebSocket, now)
+    }
+
+    /// As [`Session::handle_probe`], over this transport.
+    ///
+    /// # Errors
+    /// As [`Session::handle_probe`].
+    pub fn handle_probe_over(&mut self, transport: Transport, now: Instant) -> Result<(), ProbeRefused> {
         if self.state != State::Open {
             return Err(ProbeRefused::NotOpen);
         }
@@ -176,6 +187,7 @@ impl Session {
             return Err(ProbeRefused::AlreadyProbing);
         }
         let deadline = after(now, self.upgrade_timeout.get());
+        self.probe = transport;
         self.upgrade = match self.role {
             Role::Server => Upgrade::opened(deadline),
             Role::Client => {
@@ -237,10 +249,10 @@ impl Session {
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         let bit = take_lowest(&mut self.transmits)?;
         let (transport, packet) = match bit {
-            PROBE_PONG => (Transport::WebSocket, Packet::Pong("probe")),
-            PROBE_PING => (Transport::WebSocket, Packet::Ping("probe")),
+            PROBE_PONG => (self.probe, Packet::Pong("probe")),
+            PROBE_PING => (self.probe, Packet::Ping("probe")),
             NOOP => (Transport::Polling, Packet::Noop),
-            UPGRADE => (Transport::WebSocket, Packet::Upgrade),
+            UPGRADE => (self.probe, Packet::Upgrade),
             PING => (self.transport, Packet::Ping("")),
             PONG => (self.transport, Packet::Pong("")),
             CLOSE => (self.transport, Packet::Close),
@@ -399,7 +411,7 @@ impl Session {
 
     /// The heartbeat is not touched: a ping on its way over one transport is answered over the other.
     fn complete_upgrade(&mut self) {
-        self.transport = Transport::WebSocket;
+        self.transport = self.probe;
         self.transmits &= !NOOP;
         self.events |= UPGRADED;
     }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::tests::at;
 use CloseReason::{ForcedClose, ParseError, PingTimeout, TransportClose, TransportError};
-use Transport::{Polling, WebSocket};
+use Transport::{Polling, WebSocket, WebTransport};
 
 const OPEN: &str =
     r#"{"sid":"a","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
@@ -83,6 +83,19 @@ fn server_upgrades() {
     assert_eq!(session.handle_probe(at(130)), Err(ProbeRefused::NotPolling));
     session.handle_transport_closed(Polling, true);
     assert!(session.is_open(), "the old transport is nothing any more");
+}
+
+#[test]
+fn server_upgrades_to_webtransport() {
+    let mut session = server(Polling);
+    assert_eq!(session.handle_probe_over(WebTransport, at(0)), Ok(()));
+    assert_eq!(session.handle_packet(WebTransport, Packet::Ping("probe"), at(10)), Ok(None));
+    check(&mut session, &[(WebTransport, Packet::Pong("probe")), (Polling, Packet::Noop)], &[SessionEvent::Upgrading]);
+    assert_eq!(session.handle_packet(WebTransport, Packet::Upgrade, at(20)), Ok(None));
+    check(&mut session, &[], &[SessionEvent::Upgraded]);
+    assert_eq!(session.transport(), WebTransport);
+    session.handle_transport_closed(WebTransport, false);
+    check(&mut session, &[], &[SessionEvent::Closed(TransportClose)]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::engineio::{
     Packet, SessionEvent, Transmit,
-    Transport::{Polling, WebSocket},
+    Transport::{Polling, WebSocket, WebTransport},
     payload::{Encoder, Format},
 };
 
@@ -103,6 +103,7 @@ impl World {
                 // Whatever waits will release the GET as well.
                 Polling if self.server.as_ref().is_some_and(|server| !server.outbox.is_empty()) => {}
                 Polling => self.answer_get(vec![Frame::text(&packet)]),
+                WebTransport => unreachable!("nobody probes over it here"),
             }
         }
     }

@@ -16,6 +16,8 @@ mod refusal;
 mod respond;
 mod service;
 mod websocket;
+#[cfg(feature = "webtransport")]
+mod webtransport;
 
 pub use compression::HttpCompression;
 pub use cookie::{Cookie, SameSite};
@@ -27,3 +29,5 @@ pub(crate) use accept::accept;
 pub(crate) use listen::serve;
 pub(crate) use paths::Paths;
 pub(crate) use respond::Host;
+#[cfg(feature = "webtransport")]
+pub(crate) use webtransport::serve as serve_webtransport;

@@ -105,6 +105,8 @@ where
     let uri = parts.uri.clone();
     let query = Query::parse(uri.query().unwrap_or_default())?;
     let transport = query.transport.as_deref().and_then(|name| name.parse::<Transport>().ok());
+    // WebTransport has no request of its own here, as in the reference.
+    let transport = transport.filter(|transport| *transport != Transport::WebTransport);
     let transport = transport.filter(|transport| host.core().config.transports.contains(transport));
     let transport = transport.ok_or(RequestError::UnknownTransport)?;
     check_origin(host.core(), &parts)?;
@@ -118,7 +120,8 @@ where
                 drop(uri);
                 exchange.run(parts, body).await
             }
-            (Transport::WebSocket, false) | (Transport::Polling, true) => Err(RequestError::BadRequest.into()),
+            (Transport::WebSocket | Transport::WebTransport, false)
+            | (Transport::Polling | Transport::WebTransport, true) => Err(RequestError::BadRequest.into()),
         };
     }
     if parts.method != Method::GET {
@@ -130,6 +133,7 @@ where
     match transport {
         Transport::WebSocket => websocket::open(host, parts, &query).await,
         Transport::Polling => polling::open(host, parts, &query).await,
+        Transport::WebTransport => Err(RequestError::UnknownTransport.into()),
     }
 }
 
@@ -143,19 +147,32 @@ pub(super) async fn admit(
     if core.is_closing() {
         return Err(Refusal::Closing);
     }
-    let now = Instant::now();
-    let handshake = Handshake::new(&parts.uri, &parts.headers, parts.extensions.clone(), now);
+    let handshake = Handshake::new(&parts.uri, &parts.headers, parts.extensions.clone(), Instant::now());
+    let dialect = || match query {
+        None => Ok(EngineDialect::default()),
+        Some(query) => {
+            let version = query.version_with_eio3(core.config.allow_eio3)?;
+            Ok(EngineDialect { version, base64: query.base64, recovers: version == Version::V4 })
+        }
+    };
+    admit_handshake(core, handshake, dialect, state).await
+}
+
+/// The same, of a client whose handshake is known.
+pub(super) async fn admit_handshake(
+    core: &Arc<Core>,
+    handshake: Handshake,
+    dialect: impl FnOnce() -> Result<EngineDialect, RequestError>,
+    state: LinkState,
+) -> Result<Opening, Refusal> {
+    if core.is_closing() {
+        return Err(Refusal::Closing);
+    }
     if let Some(hook) = &core.config.allow_request {
         let allowed = hook(handshake.clone()).await;
         allowed.map_err(|error| RequestError::Forbidden(error.message().into_owned().into()))?;
     }
-    let dialect = match query {
-        None => EngineDialect::default(),
-        Some(query) => {
-            let version = query.version_with_eio3(core.config.allow_eio3)?;
-            EngineDialect { version, base64: query.base64, recovers: version == Version::V4 }
-        }
-    };
+    let dialect = dialect()?;
     let id = match &core.config.generate_id {
         None => Id::random(),
         Some(hook) => {

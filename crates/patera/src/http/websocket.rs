@@ -7,7 +7,7 @@ use http::header::HeaderName;
 use http::request::Parts;
 use http::{Request, Response};
 use hyper::upgrade::OnUpgrade;
-use patera_protocol::engineio::{Query, RequestError, Transport};
+use patera_protocol::engineio::{Query, RequestError};
 use patera_websocket::{AcceptOptions, Accepted, Extensions, accept};
 
 use super::polling::add_headers;
@@ -40,12 +40,17 @@ pub(super) fn begin(shared: &Shared, stream: Stream, unread: Bytes, extensions: 
     shared.handshake.learn_address(stream.peer_addr());
     let link = WebSocketLink::new(stream, unread, shared.dialect.into(), &shared.core.config);
     let mut link = link.with_extensions(extensions);
-    link.owe_open(&shared.core.open_packet(&shared.sid, Transport::WebSocket));
+    owe_begin(&mut link, shared);
+    Link::WebSocket(link)
+}
+
+/// The open packet, and what is to come right behind it.
+pub(super) fn owe_begin(link: &mut WebSocketLink, shared: &Shared) {
+    link.owe_open(&shared.core.open_packet(&shared.sid, link.transport()));
     if let Some(initial) = &shared.core.initial_packet {
         link.owe_message(initial, &shared.core.config);
         shared.core.counters.sent(1, initial.size());
     }
-    Link::WebSocket(link)
 }
 
 /// A WebSocket for a session that polls so far.

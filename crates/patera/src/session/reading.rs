@@ -29,7 +29,8 @@ impl<A: Application> Session<A> {
         let Link::WebSocket(link) = link else { return };
         let scope = Scope { waker, shared, now };
         let inlet = Inlet::new(engine, app, &scope);
-        let mut receiver = Receiver { inlet, dialect: link.dialect, probing: false, end: None };
+        let (dialect, transport) = (link.dialect, link.transport());
+        let mut receiver = Receiver { inlet, dialect, transport, probing: false, end: None };
         let read_end = loop {
             if *budget == 0 || receiver.end.is_some() || receiver.inlet.app.is_full() || !has_budget_remaining() {
                 break None;
@@ -66,7 +67,8 @@ impl<A: Application> Session<A> {
         let Session { shared, engine, probe: Some(probe), app, .. } = self else { return };
         let scope = Scope { waker, shared, now };
         let inlet = Inlet::new(engine, app, &scope);
-        let mut receiver = Receiver { inlet, dialect: probe.dialect, probing: true, end: None };
+        let (dialect, transport) = (probe.dialect, probe.transport());
+        let mut receiver = Receiver { inlet, dialect, transport, probing: true, end: None };
         let mut closed = None;
         while *budget > 0 && receiver.end.is_none() && receiver.inlet.engine.is_upgrading() {
             match probe.poll_read(&mut Context::from_waker(waker), budget, |event| receiver.handle_event(event)) {
@@ -87,7 +89,14 @@ impl<A: Application> Session<A> {
             Some(ReadEnd::Protocol(_)) => true,
         };
         self.write_farewell_to_probe(waker, now);
-        self.engine.handle_transport_closed(Transport::WebSocket, error);
+        self.lose_probe(error);
+    }
+
+    /// The WebSocket that is about to take over has ended.
+    pub(super) fn lose_probe(&mut self, error: bool) {
+        if let Some(probe) = &self.probe {
+            self.engine.handle_transport_closed(probe.transport(), error);
+        }
     }
 
     /// The close frame that is owed to a WebSocket which did not make it; it is not waited for.
@@ -215,6 +224,7 @@ impl<A> Drop for Inlet<'_, A> {
 struct Receiver<'a, A> {
     inlet: Inlet<'a, A>,
     dialect: Dialect,
+    transport: Transport,
     /// Whether it is the WebSocket that is about to take over.
     probing: bool,
     end: Option<DisconnectReason>,
@@ -230,11 +240,11 @@ impl<A: Application> Receiver<'_, A> {
         let inlet = &mut self.inlet;
         let result = match (self.dialect, event) {
             (Dialect::Engine { .. }, Received::Text(text)) => match Packet::decode_with(text, &mut Vec::new()) {
-                Ok(packet) => inlet.receive(Transport::WebSocket, packet),
+                Ok(packet) => inlet.receive(self.transport, packet),
                 Err(_) => Err(DisconnectReason::ParseError),
             },
             (Dialect::Engine { .. }, Received::Binary(data)) => {
-                inlet.receive(Transport::WebSocket, Packet::Message(Message::Binary(data)))
+                inlet.receive(self.transport, Packet::Message(Message::Binary(data)))
             }
             (Dialect::EngineV3 { .. }, Received::Text(text)) => {
                 inlet.receive_v3(Version::V3.decode_text(text, &mut Vec::new()))

@@ -141,14 +141,16 @@ impl<A: Application> Session<A> {
             told.control(transmit.packet);
             match (transmit.transport, &mut *link) {
                 (Transport::Polling, Link::Polling(polling)) => polling.push_control(transmit.packet),
-                (Transport::Polling | Transport::WebSocket, _) => waiting.push(transmit.packet),
+                (Transport::Polling | Transport::WebSocket | Transport::WebTransport, _) => {
+                    waiting.push(transmit.packet)
+                }
             }
         }
         probe.owe_control(waiting);
         let written = probe.poll_write(&mut Context::from_waker(waker), now, |_, _, _| 0);
         let told = told.finish();
         if let Poll::Ready(Err(_)) = written {
-            self.engine.handle_transport_closed(Transport::WebSocket, true);
+            self.lose_probe(true);
         }
         self.end_if(told);
     }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
-use patera_protocol::engineio::{Packet, Version};
+use patera_protocol::engineio::{Packet, Transport, Version};
 use patera_websocket as ws;
 use patera_websocket::{CloseCode, Event, Opcode, Role};
 
@@ -43,6 +43,8 @@ impl From<EngineDialect> for Dialect {
 pub(crate) struct WebSocketLink {
     stream: Stream,
     connection: ws::Connection,
+    /// WebSocket, or what is made to look like one.
+    transport: Transport,
     pub(crate) dialect: Dialect,
     /// Read but not handled: what hyper had read, or what a turn left. Never empty; rare, so boxed.
     unread: Option<Box<Bytes>>,
@@ -79,12 +81,23 @@ impl WebSocketLink {
         WebSocketLink {
             stream,
             connection: ws::Connection::new(Role::Server, limits),
+            transport: Transport::WebSocket,
             dialect,
             unread: (!unread.is_empty()).then(|| Box::new(unread)),
             unsent: None,
             in_flight: 0,
             unflushed: false,
         }
+    }
+
+    /// A stream of another transport, whose frames are translated below.
+    #[cfg(feature = "webtransport")]
+    pub(crate) fn translated(stream: Stream, transport: Transport, dialect: Dialect, config: &Config) -> Self {
+        WebSocketLink { transport, ..WebSocketLink::new(stream, Bytes::new(), dialect, config) }
+    }
+
+    pub(crate) fn transport(&self) -> Transport {
+        self.transport
     }
 
     /// With what the handshake agreed on.

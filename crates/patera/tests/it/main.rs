@@ -44,4 +44,6 @@ mod support;
 #[cfg(feature = "tls")]
 mod tls;
 mod upgrading;
+#[cfg(feature = "webtransport")]
+mod webtransport;
 mod wire;

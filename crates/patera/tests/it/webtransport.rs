@@ -1,0 +1,262 @@
+//! WebTransport: a client of wtransport's own against the real server.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use patera::{Config, Io, Socket, Tls, Transport};
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use tokio::time::timeout;
+use wtransport::endpoint::ConnectOptions;
+use wtransport::{ClientConfig, Connection, Endpoint, RecvStream, SendStream};
+
+use crate::support::{PATIENCE, Polling, eventually, serve};
+
+fn tls() -> Tls {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    Tls::from_pem(cert.pem().as_bytes(), signing_key.serialize_pem().as_bytes()).expect("certificate and key")
+}
+
+fn config() -> Config {
+    let mut config = Config::default();
+    config.transports.push(Transport::WebTransport);
+    config
+}
+
+fn echo(config: Config) -> Io {
+    let io = Io::with_config(config);
+    io.on("echo", async |socket: Socket, value: patera::Value| socket.emit("echo", value));
+    io.on("transport", async |socket: Socket| {
+        let handshake = socket.handshake();
+        let known = handshake.address().is_some() && handshake.headers().is_empty() && handshake.secure();
+        socket.emit("transport", (socket.transport().as_str(), known));
+    });
+    io
+}
+
+fn listen(io: &Io) -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let address = socket.local_addr().expect("an address");
+    let io = io.clone();
+    tokio::spawn(async move { io.serve_webtransport(socket, tls()).await });
+    address
+}
+
+async fn connect(address: SocketAddr, path: &str, origin: Option<&str>) -> Option<Connection> {
+    let client = ClientConfig::builder().with_bind_default().with_no_cert_validation().build();
+    let mut options = ConnectOptions::builder(format!("https://{address}{path}"));
+    if let Some(origin) = origin {
+        options = options.add_header("origin", origin);
+    }
+    let endpoint = Endpoint::client(client).expect("an endpoint");
+    timeout(PATIENCE, endpoint.connect(options.build())).await.expect("in time").ok()
+}
+
+/// A connection with its one stream.
+struct Client {
+    connection: Connection,
+    send: SendStream,
+    recv: RecvStream,
+}
+
+impl Client {
+    async fn new(address: SocketAddr) -> Self {
+        let connection = connect(address, "/socket.io/", None).await.expect("a session");
+        let (send, recv) = connection.open_bi().await.expect("a stream").await.expect("a stream");
+        Client { connection, send, recv }
+    }
+
+    async fn write(&mut self, bytes: &[u8]) {
+        self.send.write_all(bytes).await.expect("written");
+    }
+
+    async fn text(&mut self, packet: &str) {
+        let length = u8::try_from(packet.len()).ok().filter(|length| *length < 126).expect("a short packet");
+        self.write(&[&[length], packet.as_bytes()].concat()).await;
+    }
+
+    /// The next packet, and whether it is binary; `None` when the stream or the connection has ended.
+    async fn next(&mut self) -> Option<(bool, Vec<u8>)> {
+        let read = async {
+            let mut first = [0];
+            self.recv.read_exact(&mut first).await.ok()?;
+            let mut length = [0; 8];
+            let length = match first[0] & 0x7f {
+                126 => {
+                    self.recv.read_exact(&mut length[6..]).await.ok()?;
+                    u64::from_be_bytes(length)
+                }
+                127 => {
+                    self.recv.read_exact(&mut length).await.ok()?;
+                    u64::from_be_bytes(length)
+                }
+                short => u64::from(short),
+            };
+            let mut packet = vec![0; length as usize];
+            self.recv.read_exact(&mut packet).await.ok()?;
+            Some((first[0] & 0x80 != 0, packet))
+        };
+        timeout(PATIENCE, read).await.expect("in time")
+    }
+
+    async fn next_text(&mut self) -> String {
+        let (binary, packet) = self.next().await.expect("a packet");
+        assert!(!binary, "{packet:?}");
+        String::from_utf8(packet).expect("text")
+    }
+
+    /// In the namespace `/`.
+    async fn open(address: SocketAddr) -> Self {
+        let mut client = Client::new(address).await;
+        client.text("0").await;
+        let open = client.next_text().await;
+        assert!(open.starts_with("0{\"sid\":") && open.contains(r#""upgrades":[]"#), "{open}");
+        client.text("40").await;
+        let connected = client.next_text().await;
+        assert!(connected.starts_with("40{\"sid\":"), "{connected}");
+        client
+    }
+
+    async fn ended(mut self) {
+        while self.next().await.is_some() {}
+        timeout(PATIENCE, self.connection.closed()).await.expect("the connection ends too");
+    }
+}
+
+#[tokio::test]
+async fn a_session_opens_and_both_kinds_of_frames_pass() {
+    let io = echo(config());
+    let mut client = Client::open(listen(&io)).await;
+    client.text(r#"42["transport"]"#).await;
+    assert_eq!(client.next_text().await, r#"42["transport","webtransport",true]"#);
+    client.text(r#"451-["echo",{"_placeholder":true,"num":0}]"#).await;
+    let data = vec![7; 70_000];
+    client.write(b"\xff\x00\x00\x00\x00\x00\x01\x11\x70").await;
+    client.write(&data).await;
+    assert_eq!(client.next_text().await, r#"451-["echo",{"_placeholder":true,"num":0}]"#);
+    assert_eq!(client.next().await, Some((true, data)));
+    client.text(r#"451-["echo",{"_placeholder":true,"num":0}]"#).await;
+    client.write(b"\x80").await;
+    assert_eq!(client.next_text().await, r#"451-["echo",{"_placeholder":true,"num":0}]"#);
+    assert_eq!(client.next_text().await, "b", "empty bytes go as text: stock clients take no empty frame");
+    for n in 0..100 {
+        io.emit("n", n);
+    }
+    for n in 0..100 {
+        assert_eq!(client.next_text().await, format!(r#"42["n",{n}]"#));
+    }
+}
+
+#[tokio::test]
+async fn a_polling_session_moves() {
+    let io = echo(config());
+    let (http, udp) = (serve(&io).await, listen(&io));
+    let polling = Polling::open(http).await;
+    let mut client = Client::new(udp).await;
+    let first = format!(r#"0{{"sid":"{}"}}"#, polling.sid);
+    client.text(&first).await;
+    client.text("2probe").await;
+    assert_eq!(client.next_text().await, "3probe");
+    client.text("5").await;
+    client.text("40").await;
+    assert!(client.next_text().await.starts_with("40{"));
+    assert_eq!(io.sockets()[0].transport(), Transport::WebTransport);
+    assert!(io.sockets()[0].conn().upgraded());
+}
+
+#[tokio::test]
+async fn what_breaks_the_frames_ends_the_session() {
+    let io = echo(config());
+    let address = listen(&io);
+    for bad in [
+        &b"\x00"[..],
+        b"\x7f\xff\xff\xff\xff\xff\xff\xff\xff",
+        b"\x7f\x00\x00\x00\x00\x00\x0f\x42\x41",
+        b"\x02\xff\xff",
+    ] {
+        let mut client = Client::open(address).await;
+        client.write(bad).await;
+        client.ended().await;
+        eventually(|| io.stats().sessions == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn who_says_nothing_or_nonsense_first_is_cut_off() {
+    let mut config = config();
+    config.upgrade_timeout = Duration::from_millis(300);
+    let io = echo(config);
+    let address = listen(&io);
+    let silent = connect(address, "/socket.io/", None).await.expect("a session");
+    timeout(PATIENCE, silent.closed()).await.expect("without a stream it is over");
+    for first in [&b""[..], b"\x7e", b"\x0240", b"\x810", b"\x7e\xff\xff0", b"\x100{\"sid\":\"nobody\"}"] {
+        let mut client = Client::new(address).await;
+        client.write(first).await;
+        client.ended().await;
+    }
+    assert_eq!(io.stats().sessions_opened, 0);
+}
+
+#[tokio::test]
+async fn other_paths_and_origins_are_refused() {
+    let mut config = config();
+    config.origins = Some(vec!["https://good.example".to_owned()]);
+    let address = listen(&echo(config));
+    assert!(connect(address, "/other/", None).await.is_none());
+    assert!(connect(address, "/socket.io/", Some("https://bad.example")).await.is_none());
+    assert!(connect(address, "/socket.io/", Some("https://good.example")).await.is_some());
+    assert!(connect(address, "/socket.io/", None).await.is_some(), "no browser");
+    let not_enabled = listen(&echo(Config::default()));
+    assert!(connect(not_enabled, "/socket.io/", None).await.is_none());
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_is_a_transport_close() {
+    let io = echo(config());
+    let (sender, mut reasons) = tokio::sync::mpsc::unbounded_channel();
+    io.on_disconnect(async move |_: Socket, reason: patera::DisconnectReason| {
+        let _ = sender.send(reason);
+    });
+    let client = Client::open(listen(&io)).await;
+    eventually(|| io.sockets().len() == 1).await;
+    client.connection.close(wtransport::VarInt::from_u32(0), b"");
+    let reason = timeout(PATIENCE, reasons.recv()).await.expect("in time");
+    assert_eq!(reason, Some(patera::DisconnectReason::TransportClose));
+}
+
+#[tokio::test]
+async fn what_was_sent_before_the_end_arrives() {
+    let io = echo(config());
+    let address = listen(&io);
+    let mut client = Client::open(address).await;
+    eventually(|| io.sockets().len() == 1).await;
+    io.emit("last", "x".repeat(200_000));
+    let closing = tokio::spawn({
+        let io = io.clone();
+        async move { io.close().await }
+    });
+    assert_eq!(client.next_text().await.len(), 200_000 + r#"42["last",""]"#.len());
+    client.ended().await;
+    timeout(PATIENCE, closing).await.expect("in time").expect("closed");
+    eventually(|| UdpSocket::bind(address).is_ok()).await;
+}
+
+#[tokio::test]
+async fn handshakes_are_bounded() {
+    let mut config = config();
+    config.webtransport_handshakes_max = 1;
+    let address = listen(&echo(config));
+    let silent = connect(address, "/socket.io/", None).await.expect("a session");
+    assert!(connect(address, "/socket.io/", None).await.is_none(), "one at a time");
+    silent.close(wtransport::VarInt::from_u32(0), b"");
+    while connect(address, "/socket.io/", None).await.is_none() {}
+}
+
+#[tokio::test]
+async fn polling_clients_are_told_of_it() {
+    let address = serve(&echo(config())).await;
+    let answer = crate::support::http(address, "GET", "/socket.io/?EIO=4&transport=polling", "", "").await;
+    assert!(answer.body.contains(r#""upgrades":["websocket","webtransport"]"#), "{}", answer.body);
+    let refused = crate::support::http(address, "GET", "/socket.io/?EIO=4&transport=webtransport", "", "").await;
+    assert_eq!(refused.brief(), (400, r#"{"code":0,"message":"Transport unknown"}"#));
+}

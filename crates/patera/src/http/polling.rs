@@ -20,6 +20,8 @@ use crate::core::{Core, EngineDialect, LinkState, Shared};
 use crate::error::DisconnectReason;
 use crate::outbox::{Command, Poll, PollAnswer, Stamp};
 use crate::session::Link;
+use crate::tasks::catch;
+use crate::trace::trace;
 use crate::transport::{PollingLink, Post, PostAnswer};
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html");
@@ -46,7 +48,7 @@ pub(super) async fn open(host: Arc<dyn Host>, parts: Parts, query: &Query<'_>) -
     if let Some(hook) = &core.config.initial_headers {
         hook(headers, &opening.handshake);
     }
-    add_headers(&opening, headers);
+    add_headers(&opening, headers)?;
     host.start(opening, Link::Polling(PollingLink::default()));
     Ok(response)
 }
@@ -92,7 +94,7 @@ impl Exchange {
         } else {
             self.post(parts, body).await?
         };
-        add_headers(&self.session, response.headers_mut());
+        add_headers(&self.session, response.headers_mut())?;
         Ok(response)
     }
 
@@ -232,8 +234,14 @@ impl Asked {
 }
 
 /// The user's headers for every response of a session.
-pub(super) fn add_headers(session: &Shared, headers: &mut HeaderMap) {
-    if let Some(hook) = &session.core.config.headers {
-        hook(headers, &session.handshake);
-    }
+///
+/// # Errors
+/// Their hook panicked. The session ends: what this response was to bring is lost.
+pub(super) fn add_headers(session: &Shared, headers: &mut HeaderMap) -> Result<(), Refusal> {
+    let Some(hook) = &session.core.config.headers else { return Ok(()) };
+    catch(|| hook(headers, &session.handshake)).ok_or_else(|| {
+        trace!(error, "patera::engine", "the hook of headers panicked", sid = %session.sid);
+        session.outbox.command(Command::Close { reason: DisconnectReason::HandlerPanicked, flush: false });
+        Refusal::Panicked
+    })
 }

@@ -30,6 +30,8 @@ pub(crate) enum Refusal {
     Encoded,
     /// The server is closing: 503.
     Closing,
+    /// A hook of the user's panicked: 500.
+    Panicked,
     /// A plain request where only a WebSocket is served: 426.
     WebSocketOnly,
 }
@@ -62,6 +64,7 @@ impl Refusal {
             Refusal::TooSlow => (StatusCode::REQUEST_TIMEOUT, ""),
             Refusal::Encoded => (StatusCode::UNSUPPORTED_MEDIA_TYPE, ""),
             Refusal::Closing => (StatusCode::SERVICE_UNAVAILABLE, "server shutting down"),
+            Refusal::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, ""),
             Refusal::WebSocketOnly => (StatusCode::UPGRADE_REQUIRED, "a WebSocket is served here"),
         };
         let mut response = plain(status, Bytes::from_static(body.as_bytes()));

@@ -1,9 +1,11 @@
 //! One request to the endpoint: checked in the reference's order, then handed to polling or WebSocket.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::header::{HOST, ORIGIN, UPGRADE};
 use http::request::Parts;
 use http::{Method, Request, Response};
@@ -39,7 +41,22 @@ impl dyn Host {
     }
 }
 
+/// What is called here are users' hooks. One that panics costs its request, and no other on the same HTTP connection.
 pub(crate) async fn respond<B>(host: Arc<dyn Host>, request: Request<B>) -> Response<Bytes>
+where
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+{
+    let core = host.core().clone();
+    let answered = AssertUnwindSafe(answer(host, request)).catch_unwind().await;
+    answered.unwrap_or_else(|_| {
+        trace!(error, "patera::engine", "a hook of requests panicked");
+        refuse(&core, &Refusal::Panicked, None);
+        Refusal::Panicked.response(false)
+    })
+}
+
+async fn answer<B>(host: Arc<dyn Host>, request: Request<B>) -> Response<Bytes>
 where
     B: http_body::Body + Send + 'static,
     B::Data: Send,

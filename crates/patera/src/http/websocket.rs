@@ -25,7 +25,7 @@ pub(super) async fn open(host: Arc<dyn Host>, parts: Parts, query: &Query<'_>) -
     let (mut parts, accepted, upgrade) = agree(parts, &options(&core))?;
     parts.extensions.remove::<OnUpgrade>();
     let opening = admit(&core, &parts, Some(query), LinkState::WebSocket).await?;
-    let response = switch(&accepted, &opening, true);
+    let response = switch(&accepted, &opening, true)?;
     tokio::spawn(async move {
         if let Some((stream, unread)) = finish(upgrade).await {
             let link = begin(&opening, stream, unread, &accepted.extensions);
@@ -66,7 +66,7 @@ pub(super) async fn take_over(
         return Err(RequestError::BadRequest.into());
     }
     let (_, accepted, upgrade) = agree(parts, &options(host.core()))?;
-    let response = switch(&accepted, &session, false);
+    let response = switch(&accepted, &session, false)?;
     let dialect = EngineDialect { base64: query.base64, ..session.dialect };
     tokio::spawn(async move {
         if let Some((stream, unread)) = finish(upgrade).await {
@@ -87,7 +87,7 @@ pub(super) async fn open_native(host: Arc<dyn Host>, parts: Parts) -> Result<Res
     options.subprotocols = vec![SUBPROTOCOL.to_owned()];
     let (parts, accepted, upgrade) = agree(parts, &options)?;
     let opening = admit(&core, &parts, None, LinkState::WebSocket).await?;
-    let response = switch(&accepted, &opening, true);
+    let response = switch(&accepted, &opening, true)?;
     let raw = accepted.subprotocol.as_deref() != Some(SUBPROTOCOL);
     tokio::spawn(async move {
         if let Some((stream, unread)) = finish(upgrade).await {
@@ -121,7 +121,7 @@ async fn finish(upgrade: OnUpgrade) -> Option<(Stream, Bytes)> {
 }
 
 /// The 101, with the user's headers; those of the handshake itself stay as they are.
-fn switch(accepted: &Accepted, session: &Shared, initial: bool) -> Response<Bytes> {
+fn switch(accepted: &Accepted, session: &Shared, initial: bool) -> Result<Response<Bytes>, Refusal> {
     let mut response = accepted.response().map(|()| Bytes::new());
     let own: Vec<HeaderName> = response.headers().keys().cloned().collect();
     let core: &Core = &session.core;
@@ -129,10 +129,10 @@ fn switch(accepted: &Accepted, session: &Shared, initial: bool) -> Response<Byte
     if let Some(hook) = core.config.initial_headers.as_ref().filter(|_| initial) {
         hook(&mut added, &session.handshake);
     }
-    add_headers(session, &mut added);
+    add_headers(session, &mut added)?;
     own.iter().for_each(|name| {
         added.remove(name);
     });
     response.headers_mut().extend(added);
-    response
+    Ok(response)
 }

@@ -3,11 +3,12 @@
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use patera_cluster::{BusError, Incoming};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -35,13 +36,11 @@ pub(super) async fn run(cluster: Arc<Cluster>, io: Weak<IoInner>) {
 /// Subscribes, and again when that has come to an end.
 async fn speak(cluster: &Cluster, io: &Weak<IoInner>) {
     loop {
-        match subscribe(cluster, io).await {
-            Ok(incoming) => tokio::select! {
-                () = receive(cluster, io, incoming) => {
-                    cluster.report(&BusError::driver("the subscription has ended"));
-                }
-                is_over = publish(cluster) => if is_over { return },
-            },
+        // A bus is others' code: one that panics is out of reach.
+        let spoken = AssertUnwindSafe(speak_until_it_ends(cluster, io)).catch_unwind().await;
+        match spoken.unwrap_or_else(|_| Err(BusError::driver("the bus panicked"))) {
+            Ok(true) => return,
+            Ok(false) => {}
             Err(error) => {
                 cluster.report(&error);
                 // What is said meanwhile is lost, and not late.
@@ -49,6 +48,18 @@ async fn speak(cluster: &Cluster, io: &Weak<IoInner>) {
                 sleep(BUS_RETRY).await;
             }
         }
+    }
+}
+
+/// True when all has been said.
+async fn speak_until_it_ends(cluster: &Cluster, io: &Weak<IoInner>) -> Result<bool, BusError> {
+    let incoming = subscribe(cluster, io).await?;
+    tokio::select! {
+        () = receive(cluster, io, incoming) => {
+            cluster.report(&BusError::driver("the subscription has ended"));
+            Ok(false)
+        }
+        is_over = publish(cluster) => Ok(is_over),
     }
 }
 

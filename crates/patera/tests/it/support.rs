@@ -109,7 +109,7 @@ impl Polling {
 const ENGINE: &str = "/socket.io/?EIO=4&transport=websocket";
 
 /// A WebSocket, whatever is spoken over it.
-pub(crate) struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub(crate) struct Client(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Client {
     pub(crate) async fn open(address: SocketAddr, target: &str, protocol: Option<&'static str>) -> Self {

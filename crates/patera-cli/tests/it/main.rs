@@ -5,6 +5,8 @@
 mod bench;
 mod emit;
 mod lines;
+#[cfg(unix)]
+mod peers;
 mod script;
 mod serve_tls;
 mod support;

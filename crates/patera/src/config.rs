@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +18,9 @@ use patera_websocket::DeflateConfig;
 
 use crate::engine::Message;
 use crate::error::Error;
-use crate::handshake::Handshake;
+use crate::handshake::{Handshake, forwarded_for};
 use crate::http::{Cookie, Cors, HttpCompression};
+use crate::rate::Rate;
 
 /// What [`Config::allow_request`] keeps.
 pub(crate) type AllowRequest =
@@ -26,6 +28,8 @@ pub(crate) type AllowRequest =
 /// What [`Config::generate_id`] keeps.
 pub(crate) type GenerateId =
     Arc<dyn Fn(Handshake) -> Pin<Box<dyn Future<Output = Result<String, Error>> + Send>> + Send + Sync>;
+/// What [`Config::client_address`] keeps.
+pub(crate) type ClientAddress = Arc<dyn Fn(&Handshake) -> Option<IpAddr> + Send + Sync>;
 /// What [`Config::initial_headers`] and [`Config::headers`] keep.
 pub(crate) type HeadersHook = Arc<dyn Fn(&mut HeaderMap, &Handshake) + Send + Sync>;
 
@@ -131,6 +135,29 @@ pub struct Config {
     pub control_packets_max: usize,
     /// Fragments of one WebSocket message. Default 1,024. Over it: close code 1008.
     pub fragments_max: usize,
+    /// Sessions at a time, those that are being opened included. Default none: as many as there are descriptors for. One more is refused
+    /// with 503 and `Retry-After`, code 4, "Too many connections".
+    pub connections_max: Option<usize>,
+    /// Of those, sessions that have joined no namespace yet. Default 10,000; each has `connect_timeout` for it. One more is refused with
+    /// 503 and `Retry-After`, code 4, "Too many handshakes".
+    pub handshakes_max: usize,
+    /// Sessions at a time of one [address](Self::client_address). Default none. One more is refused with 429 and `Retry-After`, code 4,
+    /// "Too many connections from this address".
+    pub connections_per_address_max: Option<usize>,
+    /// How often one [address](Self::client_address) may open a session. Default none. Faster: 429 and `Retry-After`, code 4,
+    /// "Too many connections from this address in this time".
+    pub connect_rate_max: Option<Rate>,
+    /// Addresses of which the last two limits keep something. Default 65,536, of some 50 bytes each: those that have a session now, and
+    /// those that had one so lately that their rate is not as new. All beyond them count as one address.
+    pub addresses_max: usize,
+    /// Messages of one client: what joins and leaves, events, acknowledgements, and each attachment. Heartbeats are none. Default
+    /// none. Over it [`rate_policy`](Self::rate_policy) decides.
+    pub event_rate_max: Option<Rate>,
+    /// Bytes of those messages, without framing. Default none. A message larger than the burst is taken, and what came
+    /// behind it waits the longer. Over it [`rate_policy`](Self::rate_policy) decides.
+    pub byte_rate_max: Option<Rate>,
+    /// What happens to a client that sends more than `event_rate_max` or `byte_rate_max`. Default [`RatePolicy::Wait`].
+    pub rate_policy: RatePolicy,
     /// Whether a child of [`Io::of_matching`](crate::Io::of_matching) that was made for a client goes with its last one. Default true:
     /// clients choose the names, and each would stay.
     pub cleanup_empty_child_namespaces: bool,
@@ -184,6 +211,7 @@ pub struct Config {
     pub(crate) bus: Option<Arc<dyn Bus>>,
     pub(crate) allow_request: Option<AllowRequest>,
     pub(crate) generate_id: Option<GenerateId>,
+    pub(crate) client_address: Option<ClientAddress>,
     pub(crate) initial_headers: Option<HeadersHook>,
     pub(crate) headers: Option<HeadersHook>,
 }
@@ -219,6 +247,14 @@ impl Default for Config {
             room_name_bytes_max: 1024,
             control_packets_max: 16,
             fragments_max: 1024,
+            connections_max: None,
+            handshakes_max: 10_000,
+            connections_per_address_max: None,
+            connect_rate_max: None,
+            addresses_max: 65_536,
+            event_rate_max: None,
+            byte_rate_max: None,
+            rate_policy: RatePolicy::Wait,
             cleanup_empty_child_namespaces: true,
             child_namespaces_max: 10_000,
             parser: None,
@@ -240,6 +276,7 @@ impl Default for Config {
             bus: None,
             allow_request: None,
             generate_id: None,
+            client_address: None,
             initial_headers: None,
             headers: None,
         }
@@ -328,6 +365,40 @@ impl Config {
         self.generate_id = Some(Arc::new(move |request| Box::pin(hook(request))));
     }
 
+    /// Says which address a client has, for the limits that count by it: `connections_per_address_max`, `connect_rate_max`. Without it,
+    /// and where it says `None`, that is the [address of its connection](Handshake::address), so behind a proxy all clients are one.
+    /// [`trusted_proxies`](Self::trusted_proxies) is this hook for the usual proxies. Called once per handshake, before
+    /// [`allow_request`](Self::allow_request).
+    ///
+    /// ```
+    /// # let mut config = patera::Config::default();
+    /// config.client_address(|request| request.header("cf-connecting-ip")?.parse().ok());    // if nobody but that proxy can connect
+    /// ```
+    ///
+    /// Addresses of IPv6 count by their first 64 bits. Clients without an address, as beside another HTTP server that does not
+    /// put a [`RemoteAddress`](crate::RemoteAddress) into its requests, count as one.
+    pub fn client_address(&mut self, hook: impl Fn(&Handshake) -> Option<IpAddr> + Send + Sync + 'static) {
+        self.client_address = Some(Arc::new(hook));
+    }
+
+    /// Proxies in front of this server, whose `X-Forwarded-For` is believed: a [`client_address`](Self::client_address) of theirs is the
+    /// last one there that is not a proxy itself. By default none is: anybody can send this header.
+    ///
+    /// ```
+    /// # let mut config = patera::Config::default();
+    /// config.trusted_proxies(["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()]);
+    /// ```
+    pub fn trusted_proxies(&mut self, proxies: impl IntoIterator<Item = IpAddr>) {
+        let proxies: Vec<IpAddr> = proxies.into_iter().map(|proxy| proxy.to_canonical()).collect();
+        self.client_address(move |request| forwarded_for(request, &proxies));
+    }
+
+    /// The address a client is counted by.
+    pub(crate) fn address_of(&self, handshake: &Handshake) -> Option<IpAddr> {
+        let told = self.client_address.as_ref().and_then(|hook| hook(handshake));
+        told.or_else(|| handshake.address().map(|address| address.ip()))
+    }
+
     /// Adds headers to the first response of each session: the first polling answer or the 101.
     pub fn initial_headers(&mut self, hook: impl Fn(&mut HeaderMap, &Handshake) + Send + Sync + 'static) {
         self.initial_headers = Some(Arc::new(hook));
@@ -354,6 +425,17 @@ pub enum OutboxPolicy {
     /// The event or acknowledgement is dropped and counted in [`Stats::dropped_full`](crate::Stats::dropped_full); the session
     /// goes on. A packet without which the client would be out of step (CONNECT, DISCONNECT) still closes it.
     DropNewest,
+}
+
+/// What happens to a client that sends faster than it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RatePolicy {
+    /// Nothing is read from it until it may send again, and its ping deadline rests. Nothing is lost: what it sends waits on its
+    /// side, and a polling client's POST is answered so much later. Counted in [`Stats::throttled`](crate::Stats::throttled).
+    Wait,
+    /// The session ends with the reason `rate exceeded`, behind what it was still sent, and with close code 1008.
+    Close,
 }
 
 /// How long, and how much, is kept for clients that may come back: [`Config::connection_state_recovery`].
@@ -411,6 +493,10 @@ impl Default for ConnectionStateRecovery {
 
 /// Bytes of an id that [`Config::generate_id`] makes. With a longer one the request is refused.
 pub(crate) const SESSION_ID_BYTES_MAX: usize = 128;
+/// What `Retry-After` says where a session must end first.
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// From one look for addresses that can be forgotten to the next, at the least.
+pub(crate) const ADDRESSES_SWEEP_GAP: Duration = Duration::from_secs(1);
 /// Packets handled in one turn of a session before other sessions run.
 pub(crate) const PACKETS_PER_TURN: usize = 64;
 /// Sessions whose outboxes one task flushes after a broadcast: other workers take other tasks.

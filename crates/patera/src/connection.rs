@@ -149,6 +149,7 @@ impl Connection {
             pid: Option<&'a str>,
         }
         self.connect_until = None;
+        scope.shared.join();
         self.protocol.accept(socket.0.slot);
         let payload = match scope.shared.dialect.version {
             Version::V4 => {

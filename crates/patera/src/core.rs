@@ -9,6 +9,7 @@ use patera_protocol::socketio::ConnectionConfig;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
+use crate::admission::{Admission, Seat};
 use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::conn::Life;
@@ -21,7 +22,7 @@ use crate::prepared::Prepared;
 use crate::recovery::Recovery;
 use crate::registry::Registry;
 use crate::sid::Id;
-use crate::stats::{Counters, count};
+use crate::stats::{Counters, Stats, count};
 use crate::sync::{AtomicBool, AtomicU8};
 
 pub(crate) struct Core {
@@ -30,6 +31,7 @@ pub(crate) struct Core {
     pub(crate) protocol: Arc<ConnectionConfig>,
     pub(crate) registry: Registry,
     pub(crate) counters: Counters,
+    pub(crate) admission: Admission,
     pub(crate) connection_errors: ConnectionErrors,
     /// What each client gets behind its open packet.
     pub(crate) initial_packet: Option<Arc<Prepared>>,
@@ -71,6 +73,7 @@ impl Core {
             config,
             registry: Registry::default(),
             counters: Counters::default(),
+            admission: Admission::default(),
             connection_errors: ConnectionErrors::default(),
             closing: AtomicBool::new(false),
             closed: Notify::new(),
@@ -86,6 +89,11 @@ impl Core {
     /// What its packets are written in, if that is not JSON.
     pub(crate) fn parser(&self) -> Option<&dyn Parser> {
         self.config.parser.as_deref()
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let (handshakes, addresses) = (self.admission.handshakes(), self.admission.addresses());
+        Stats { handshakes, addresses, ..self.counters.snapshot() }
     }
 
     /// Counts a packet that did not get into an outbox.
@@ -131,6 +139,7 @@ pub(crate) struct Shared {
     pub(crate) handshake: Handshake,
     pub(crate) dialect: EngineDialect,
     pub(crate) life: Life,
+    seat: Seat,
     link: AtomicU8,
     /// Whether a POST is under way: a second one ends the session.
     pub(crate) posting: AtomicBool,
@@ -169,6 +178,7 @@ impl From<Transport> for LinkState {
 impl Shared {
     pub(crate) fn new(
         core: Arc<Core>,
+        seat: Seat,
         sid: Id,
         handshake: Handshake,
         dialect: EngineDialect,
@@ -181,9 +191,21 @@ impl Shared {
             handshake,
             dialect,
             life: Life::default(),
+            seat,
             link: AtomicU8::new(state as u8),
             posting: AtomicBool::new(false),
         })
+    }
+
+    /// The client is in a namespace, or needs none.
+    pub(crate) fn join(&self) {
+        self.seat.join(&self.core);
+    }
+
+    /// The connection is gone: nobody finds the session any more, and it counts no more.
+    pub(crate) fn unregister(self: &Arc<Self>) {
+        self.core.registry.remove(self);
+        self.seat.leave(&self.core);
     }
 
     pub(crate) fn link(&self) -> LinkState {

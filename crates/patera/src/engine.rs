@@ -121,7 +121,7 @@ impl Engine {
 
     /// Counters of the whole server.
     pub fn stats(&self) -> Stats {
-        self.0.core.counters.snapshot()
+        self.0.core.stats()
     }
 
     /// Sets what is told of requests that are refused: see [`Server::on_connection_error`].

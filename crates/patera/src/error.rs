@@ -145,6 +145,9 @@ pub enum DisconnectReason {
     ServerNamespaceDisconnect,
     /// `outbox full`: the client did not read as fast as it was sent to. Not a reason of the reference, whose buffers have no limit.
     OutboxFull,
+    /// `rate exceeded`: the client sent faster than it may, and [`RatePolicy::Close`](crate::RatePolicy::Close) is on. Not a reason
+    /// of the reference.
+    RateExceeded,
     /// `handler panicked`: a handler of this socket's connection panicked. Not a reason of the reference.
     HandlerPanicked,
 }
@@ -163,6 +166,7 @@ impl DisconnectReason {
             DisconnectReason::ClientNamespaceDisconnect => "client namespace disconnect",
             DisconnectReason::ServerNamespaceDisconnect => "server namespace disconnect",
             DisconnectReason::OutboxFull => "outbox full",
+            DisconnectReason::RateExceeded => "rate exceeded",
             DisconnectReason::HandlerPanicked => "handler panicked",
         }
     }

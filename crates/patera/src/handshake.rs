@@ -1,7 +1,7 @@
 //! What the first request of a session said, kept small: one block of bytes, taken apart when somebody asks.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
 
@@ -158,6 +158,25 @@ impl Handshake {
     }
 }
 
+/// The last address in `X-Forwarded-For` that is no proxy of these, if the request came from one. What stands before it anybody may
+/// have written.
+pub(crate) fn forwarded_for(request: &Handshake, proxies: &[IpAddr]) -> Option<IpAddr> {
+    let is_proxy = |address: &IpAddr| proxies.contains(&address.to_canonical());
+    request.address().filter(|peer| is_proxy(&peer.ip()))?;
+    let values: Vec<&[u8]> =
+        request.fields().filter(|(name, _)| *name == b"x-forwarded-for").map(|(_, value)| value).collect();
+    let hops = values.iter().rev().flat_map(|value| value.rsplit(|byte| *byte == b','));
+    let addresses = hops.map(|hop| parse_hop(std::str::from_utf8(hop).ok()?.trim()));
+    // What cannot be read hides who is behind it.
+    addresses.map_while(|address| address).find(|address| !is_proxy(address))
+}
+
+/// Some write the port behind it: `192.0.2.7:1234`, `[2001:db8::1]:1234`.
+fn parse_hop(hop: &str) -> Option<IpAddr> {
+    let with_port = || hop.parse().map(|address: SocketAddr| address.ip());
+    hop.parse().or_else(|_| with_port()).ok()
+}
+
 /// `bytes`: how many the fields take, so that there is one allocation.
 fn block<'a>(url: &str, bytes: usize, fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Box<[u8]> {
     let mut block = Vec::with_capacity(url.len() + bytes);
@@ -208,5 +227,34 @@ mod tests {
         assert_eq!(handshake.query_value("name").as_deref(), Some("a b"));
         assert_eq!(handshake.address(), Some(([127, 0, 0, 1], 9).into()));
         assert!(!handshake.secure() && !handshake.xdomain());
+    }
+
+    #[test]
+    fn only_proxies_are_believed_and_only_as_far_as_they_go() {
+        let proxies: Vec<IpAddr> = ["10.0.0.1", "10.0.0.2", "2001:db8::1"].map(|text| text.parse().unwrap()).into();
+        let check = |peer: &str, headers: &[&'static str], expected: Option<&str>| {
+            let mut map = HeaderMap::new();
+            for header in headers {
+                map.append("x-forwarded-for", HeaderValue::from_static(header));
+            }
+            let mut extensions = Extensions::new();
+            extensions.insert(RemoteAddress(SocketAddr::new(peer.parse().unwrap(), 9)));
+            let handshake = Handshake::new(&Uri::from_static("/"), &map, extensions, Instant::now());
+            let expected = expected.map(|text| text.parse().unwrap());
+            assert_eq!(forwarded_for(&handshake, &proxies), expected, "{peer} {headers:?}");
+        };
+        check("192.0.2.1", &["192.0.2.7"], None);
+        check("10.0.0.1", &["192.0.2.7"], Some("192.0.2.7"));
+        check("::ffff:10.0.0.1", &["192.0.2.7"], Some("192.0.2.7"));
+        check("10.0.0.1", &["1.1.1.1, 192.0.2.7,10.0.0.2"], Some("192.0.2.7"));
+        check("10.0.0.1", &["1.1.1.1", "192.0.2.7"], Some("192.0.2.7"));
+        check("2001:db8::1", &["2001:db8::7"], Some("2001:db8::7"));
+        check("10.0.0.1", &["192.0.2.7:80"], Some("192.0.2.7"));
+        check("10.0.0.1", &["[2001:db8::7]:80"], Some("2001:db8::7"));
+        check("10.0.0.1", &["1.1.1.1, unknown"], None);
+        check("10.0.0.1", &["1.1.1.1, unknown, 10.0.0.2"], None);
+        check("10.0.0.1", &["10.0.0.2"], None);
+        check("10.0.0.1", &[""], None);
+        check("10.0.0.1", &[], None);
     }
 }

@@ -364,7 +364,7 @@ impl Io {
         let rooms = namespaces.iter().map(|namespace| namespace.rooms.room_count() as u64).sum();
         let core = &self.inner().core;
         let recoverable = core.recovery.as_ref().map_or(0, |recovery| recovery.away_count() as u64);
-        let stats = Stats { rooms, recoverable, ..core.counters.snapshot() };
+        let stats = Stats { rooms, recoverable, ..core.stats() };
         match &core.cluster {
             Some(cluster) => cluster.add_to(stats),
             None => stats,

@@ -40,6 +40,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod acks;
+mod admission;
 mod answers;
 mod broadcast;
 mod choosing;
@@ -73,6 +74,7 @@ mod outbox;
 mod outgoing;
 pub mod parser;
 mod prepared;
+mod rate;
 mod recovery;
 mod registering;
 mod registry;
@@ -104,7 +106,7 @@ pub use patera_websocket::DeflateConfig;
 pub use crate::answers::{Answers, PartialAnswers};
 pub use crate::broadcast::Broadcast;
 pub use crate::cluster::{ServerSide, ServerSideCall};
-pub use crate::config::{Config, ConnectionStateRecovery, OutboxPolicy};
+pub use crate::config::{Config, ConnectionStateRecovery, OutboxPolicy, RatePolicy};
 pub use crate::details::DisconnectDetails;
 pub use crate::emitter::{Acknowledgement, Emitter};
 pub use crate::error::{AckError, DisconnectReason, EmitError, Error, JoinError, Result};
@@ -117,6 +119,7 @@ pub use crate::http::{
 pub use crate::io::Io;
 pub use crate::listeners::ListenerId;
 pub use crate::namespace::Namespace;
+pub use crate::rate::Rate;
 pub use crate::remote::{ClusterError, OneAnswer, RemoteSocket};
 pub use crate::room_events::RoomEvent;
 pub use crate::rooms::IntoRooms;

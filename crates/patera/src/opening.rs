@@ -17,6 +17,7 @@ impl Opening {
     /// A session that lives, or is being opened, has this id.
     pub(crate) fn new(shared: Arc<Shared>) -> Result<Self, IdError> {
         if !shared.core.registry.insert(&shared) {
+            shared.unregister();
             return Err(IdError::Taken);
         }
         Ok(Opening { shared, begun: false })
@@ -40,7 +41,7 @@ impl Deref for Opening {
 impl Drop for Opening {
     fn drop(&mut self) {
         if !self.begun {
-            self.shared.core.registry.remove(&self.shared);
+            self.shared.unregister();
             self.shared.outbox.close();
         }
     }

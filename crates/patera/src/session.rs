@@ -7,6 +7,7 @@
 
 mod ending;
 mod reading;
+mod throttle;
 mod timer;
 mod writing;
 
@@ -22,6 +23,7 @@ use tokio::runtime::Handle;
 use tokio::task::coop::has_budget_remaining;
 
 use self::ending::{Ending, Farewell, Phase};
+use self::throttle::Throttle;
 use self::timer::Timer;
 use crate::config::PACKETS_PER_TURN;
 use crate::conn::{Event, kinds};
@@ -85,8 +87,10 @@ pub(crate) struct Session<A: Application> {
     ending: Option<Ending>,
     /// An end that lets the client move first: one that has stopped polling would not hear of it any more.
     postponed: Option<Ending>,
-    /// Whether reading rests because the application is full.
+    /// Whether reading rests because the application is full, or the client too fast.
     resting: bool,
+    /// How fast the client may send, if that is limited.
+    throttle: Option<Box<Throttle>>,
 }
 
 pub(crate) enum Link {
@@ -111,6 +115,7 @@ impl<A: Application> Session<A> {
         };
         let engine =
             engineio::Session::server_with_version(shared.dialect.version, transport, &shared.core.engine, now);
+        let throttle = Throttle::new(&shared.core.config, now);
         count(&shared.core.counters.sessions_opened, 1);
         if shared.core.is_closing() {
             // `close` may have looked before this one was there.
@@ -129,6 +134,7 @@ impl<A: Application> Session<A> {
             ending: None,
             postponed: None,
             resting: false,
+            throttle,
         }
     }
 
@@ -150,7 +156,7 @@ impl<A: Application> Session<A> {
                 self.end_if(polled);
             }
             // Neither a client that may be read again nor one that has moved has been asked for bytes yet.
-            let unread = self.handle_engine_events() || (self.resting && !self.app.is_full());
+            let unread = self.handle_engine_events() || (self.resting && !self.must_rest(now));
             if self.ending.is_none() && turn.overflowed {
                 self.end(DisconnectReason::OutboxFull, Farewell::Now);
             }
@@ -169,7 +175,7 @@ impl<A: Application> Session<A> {
             if self.ending.is_some() || unread {
                 continue;
             }
-            if self.timer.poll(waker, self.deadline(), now).is_ready() {
+            if self.timer.poll(waker, self.deadline(now), now).is_ready() {
                 continue;
             }
             if self.park(waker, idle) {
@@ -249,9 +255,13 @@ impl<A: Application> Session<A> {
         }
     }
 
-    /// At the limit of waiting handlers nothing is read and the ping deadline rests.
+    fn must_rest(&self, now: Instant) -> bool {
+        self.app.is_full() || self.throttle.as_ref().is_some_and(|throttle| throttle.rests(now))
+    }
+
+    /// At the limit of waiting handlers, or of its rate, nothing is read and the ping deadline rests.
     fn rest_or_resume(&mut self, now: Instant) {
-        let full = self.app.is_full();
+        let full = self.must_rest(now);
         if full && !self.resting {
             self.engine.pause_heartbeat();
         } else if !full && self.resting {
@@ -284,8 +294,9 @@ impl<A: Application> Session<A> {
         }
     }
 
-    fn deadline(&self) -> Option<Instant> {
-        let timeouts = [self.engine.poll_timeout(), self.app.poll_timeout(), self.stalled_until()];
+    fn deadline(&self, now: Instant) -> Option<Instant> {
+        let throttled_until = self.throttle.as_ref().and_then(|throttle| throttle.poll_timeout(now));
+        let timeouts = [self.engine.poll_timeout(), self.app.poll_timeout(), self.stalled_until(), throttled_until];
         timeouts.into_iter().flatten().min()
     }
 
@@ -389,7 +400,7 @@ impl<A: Application> Drop for Session<A> {
         self.shared.outbox.close();
         self.shared.life.set_closed();
         self.shared.life.clear();
-        self.shared.core.registry.remove(&self.shared);
+        self.shared.unregister();
         count(&self.shared.core.counters.sessions_closed, 1);
         self.shared.core.session_ended.notify_waiters();
     }

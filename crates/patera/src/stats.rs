@@ -37,6 +37,14 @@ pub struct Stats {
     pub dropped_invalid: u64,
     /// Requests refused: at the handshake, or of a session that is no more.
     pub refused: u64,
+    /// Of those, clients for which there was no room: [`Config::connections_max`](crate::Config::connections_max) and its kin.
+    pub crowded: u64,
+    /// Sessions now, or requests for one, without a namespace: [`Config::handshakes_max`](crate::Config::handshakes_max).
+    pub handshakes: u64,
+    /// Addresses known now to the limits that count by them: [`Config::addresses_max`](crate::Config::addresses_max).
+    pub addresses: u64,
+    /// How often a client was not read from for a while because it had sent too fast: [`RatePolicy::Wait`](crate::RatePolicy::Wait).
+    pub throttled: u64,
     /// Messages of other servers received in total.
     pub bus_in: u64,
     /// Messages to other servers published in total.
@@ -60,6 +68,8 @@ pub(crate) struct Counters {
     pub(crate) dropped_disconnected: AtomicU64,
     pub(crate) dropped_invalid: AtomicU64,
     pub(crate) refused: AtomicU64,
+    pub(crate) crowded: AtomicU64,
+    pub(crate) throttled: AtomicU64,
 }
 
 /// Counted by every session in every turn: a few copies, so that threads do not fight over one.
@@ -118,6 +128,10 @@ impl Counters {
             dropped_disconnected: self.dropped_disconnected.load(Relaxed),
             dropped_invalid: self.dropped_invalid.load(Relaxed),
             refused: self.refused.load(Relaxed),
+            crowded: self.crowded.load(Relaxed),
+            handshakes: 0,
+            addresses: 0,
+            throttled: self.throttled.load(Relaxed),
             bus_in: 0,
             bus_out: 0,
             bus_dropped: 0,

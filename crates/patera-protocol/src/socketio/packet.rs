@@ -159,6 +159,16 @@ mod tests {
     }
 
     #[test]
+    fn acknowledgement_ids_are_bounded() {
+        for id in [ACK_ID_MAX - 1, ACK_ID_MAX] {
+            check(&format!("2{id}[]"), Kind::Event, 0, "/", Some(id), "[]");
+            check(&format!("3{id}[]"), Kind::Ack, 0, "/", Some(id), "[]");
+        }
+        check_refused(&format!("2{}[]", ACK_ID_MAX + 1), Error::IllegalAckId);
+        check_refused(&format!("3{}[]", ACK_ID_MAX + 1), Error::IllegalAckId);
+    }
+
+    #[test]
     fn query_length_is_bounded() {
         let config = ConnectionConfig::default();
         let max = config.query_bytes_max;

@@ -46,7 +46,8 @@ impl Serving {
 }
 
 impl Application for Serving {
-    fn open(&mut self, _: &Scope<'_>) {
+    fn open(&mut self, scope: &Scope<'_>) {
+        scope.shared.join();
         let started = self.handler.take().and_then(|handler| catch(|| handler(self.session.clone())));
         match started {
             Some(task) => self.task = Some(task),

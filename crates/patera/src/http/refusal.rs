@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use patera_protocol::engineio::RequestError;
 
+use crate::admission::Crowded;
 use crate::sid::IdError;
 
 /// Why a request is refused.
@@ -16,6 +17,8 @@ pub(crate) enum Refusal {
     Engine(RequestError),
     /// The session cannot get the id that was made for it: code 3, as a bad request. Why is for the server alone.
     Id(Cow<'static, str>),
+    /// There is no room for one more: 503, or 429 for its address alone.
+    Crowded(Crowded),
     /// The WebSocket handshake is malformed.
     WebSocket(patera_websocket::Refusal),
     /// Not GET or POST on a living session: 405.
@@ -42,6 +45,12 @@ impl From<RequestError> for Refusal {
     }
 }
 
+impl From<Crowded> for Refusal {
+    fn from(why: Crowded) -> Self {
+        Refusal::Crowded(why)
+    }
+}
+
 impl From<IdError> for Refusal {
     fn from(error: IdError) -> Self {
         Refusal::Id(error.message().into())
@@ -54,6 +63,7 @@ impl Refusal {
         let (status, body) = match self {
             Refusal::Engine(error) => return engine(error, upgrade),
             Refusal::Id(_) => return engine(&RequestError::BadRequest, upgrade),
+            Refusal::Crowded(why) => return crowded(*why, upgrade),
             Refusal::WebSocket(refusal) => {
                 let (parts, body) = refusal.response().into_parts();
                 return closing(Response::from_parts(parts, body.into()));
@@ -82,6 +92,17 @@ impl Refusal {
         }
         response
     }
+}
+
+/// As the reference refuses what `allowRequest` does not like, with a status that says when to come again.
+fn crowded(why: Crowded, upgrade: bool) -> Response<Bytes> {
+    let mut response = engine(&RequestError::Forbidden(why.message().into()), upgrade);
+    *response.status_mut() = match why.is_of_address() {
+        true => StatusCode::TOO_MANY_REQUESTS,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    response.headers_mut().insert(RETRY_AFTER, why.retry_after().into());
+    response
 }
 
 fn engine(error: &RequestError, upgrade: bool) -> Response<Bytes> {

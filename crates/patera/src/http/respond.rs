@@ -16,6 +16,7 @@ use super::client;
 use super::paths::Paths;
 use super::refusal::Refusal;
 use super::{polling, websocket};
+use crate::admission::Reserved;
 use crate::connection_error::Watched;
 use crate::core::{Core, EngineDialect, LinkState, Shared};
 use crate::handshake::Handshake;
@@ -93,9 +94,13 @@ where
 pub(super) fn refuse(core: &Core, refusal: &Refusal, watched: Option<Watched>) {
     trace!(debug, "patera::engine", "request refused", why = ?refusal);
     count(&core.counters.refused, 1);
+    if matches!(refusal, Refusal::Crowded(_)) {
+        count(&core.counters.crowded, 1);
+    }
     match (watched, refusal) {
         (Some(watched), Refusal::Engine(error)) => watched.refused(core, error),
         (Some(watched), Refusal::WebSocket(_)) => watched.handshake_refused(),
+        (Some(watched), Refusal::Crowded(why)) => watched.refused(core, &RequestError::Forbidden(why.message().into())),
         (Some(watched), Refusal::Id(why)) => watched.id_refused(why),
         (_, _) => {}
     }
@@ -185,6 +190,7 @@ pub(super) async fn admit_handshake(
     if core.is_closing() {
         return Err(Refusal::Closing);
     }
+    let reserved = Reserved::new(core, &handshake, tokio::time::Instant::now().into_std())?;
     if let Some(hook) = &core.config.allow_request {
         let allowed = hook(handshake.clone()).await;
         allowed.map_err(|error| RequestError::Forbidden(error.message().into_owned().into()))?;
@@ -197,7 +203,7 @@ pub(super) async fn admit_handshake(
             Id::given(id)?
         }
     };
-    Ok(Opening::new(Shared::new(core.clone(), id, handshake, dialect, state))?)
+    Ok(Opening::new(Shared::new(core.clone(), reserved.take(), id, handshake, dialect, state))?)
 }
 
 pub(super) fn is_upgrade(parts: &Parts) -> bool {

@@ -17,6 +17,7 @@ use patera_protocol::socketio::{self, OwnedArgs};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
+use crate::admission::Reserved;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::core::{EngineDialect, LinkState, Shared};
@@ -71,7 +72,8 @@ pub(super) fn shared(io: &Io, state: LinkState) -> Arc<Shared> {
 
 pub(super) fn shared_with_id(io: &Io, id: Id, dialect: EngineDialect, state: LinkState) -> Arc<Shared> {
     let handshake = Handshake::new(&Uri::from_static("/"), &HeaderMap::new(), Extensions::new(), Instant::now());
-    Shared::new(io.io.core.clone(), id, handshake, dialect, state)
+    let place = Reserved::new(&io.io.core, &handshake, Instant::now()).expect("nothing is full").take();
+    Shared::new(io.io.core.clone(), place, id, handshake, dialect, state)
 }
 
 fn item(text: &str) -> Item {

@@ -234,7 +234,7 @@ impl Recovery {
 }
 
 /// Whether a client whose connection ended so may come back for its socket: as in socket.io, and after `outbox full`, which is
-/// ours. Those that left, were sent away, or broke Engine.IO itself may not, nor those whose handler panicked.
+/// ours. Those that left, were sent away, or broke Engine.IO itself or a rate may not, nor those whose handler panicked.
 pub(crate) fn is_recoverable(reason: DisconnectReason) -> bool {
     match reason {
         DisconnectReason::TransportError
@@ -247,6 +247,7 @@ pub(crate) fn is_recoverable(reason: DisconnectReason) -> bool {
         DisconnectReason::ParseError
         | DisconnectReason::ClientNamespaceDisconnect
         | DisconnectReason::ServerNamespaceDisconnect
+        | DisconnectReason::RateExceeded
         | DisconnectReason::HandlerPanicked => false,
     }
 }

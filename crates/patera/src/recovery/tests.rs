@@ -8,6 +8,7 @@ use http::{Extensions, HeaderMap, Uri};
 use patera_protocol::engineio::Version;
 use patera_protocol::socketio::{Connection, OwnedArgs};
 
+use crate::admission::Reserved;
 use crate::config::{Config, ConnectionStateRecovery};
 use crate::core::{EngineDialect, LinkState, Shared};
 use crate::dispatch;
@@ -40,7 +41,8 @@ fn an_old_handle_does_not_end_the_socket_that_has_come_back() {
 fn socket(io: &Io, auth: Option<&str>) -> Socket {
     let handshake = Handshake::new(&Uri::from_static("/"), &HeaderMap::new(), Extensions::new(), Instant::now());
     let dialect = EngineDialect { version: Version::V4, base64: false, recovers: true };
-    let session = Shared::new(io.io.core.clone(), Id::random(), handshake, dialect, LinkState::Polling);
+    let place = Reserved::new(&io.io.core, &handshake, Instant::now()).expect("nothing is full").take();
+    let session = Shared::new(io.io.core.clone(), place, Id::random(), handshake, dialect, LinkState::Polling);
     let mut protocol = Connection::server_with_revision(Version::V3.into(), io.io.core.protocol.clone());
     let auth = auth.map(|auth| Box::new(OwnedArgs::of_array(auth, &[]).unwrap()));
     Socket(SocketInner::new(io.io.clone(), protocol.enter_root().unwrap(), io.inner.clone(), session, auth))

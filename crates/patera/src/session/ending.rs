@@ -96,7 +96,7 @@ impl<A: Application> Session<A> {
             link.answer_post(PostAnswer::Invalid);
             link.answer_get(|_| false);
         }
-        self.shared.core.registry.remove(&self.shared);
+        self.shared.unregister();
         self.shared.outbox.close();
         self.tell_closed();
         Phase::Ended
@@ -140,7 +140,7 @@ impl<A: Application> Session<A> {
             if done || self.is_out_of_patience(now) {
                 self.phase = match &self.link {
                     Link::WebSocket(_) if done && !self.is_gone() => {
-                        self.shared.core.registry.remove(&self.shared);
+                        self.shared.unregister();
                         self.shared.outbox.close();
                         self.tell_closed();
                         self.wait(Phase::Lingering, now + LINGER)
@@ -251,7 +251,9 @@ impl<A: Application> Session<A> {
 fn close_code(reason: DisconnectReason) -> CloseCode {
     match reason {
         DisconnectReason::ServerShuttingDown => CloseCode::AWAY,
-        DisconnectReason::OutboxFull | DisconnectReason::ParseError => CloseCode::POLICY,
+        DisconnectReason::OutboxFull | DisconnectReason::RateExceeded | DisconnectReason::ParseError => {
+            CloseCode::POLICY
+        }
         _ => CloseCode::NORMAL,
     }
 }

@@ -9,6 +9,7 @@ use patera_websocket::Event as Received;
 use tokio::task::coop::has_budget_remaining;
 
 use super::ending::{Ending, Farewell};
+use super::throttle::Throttle;
 use super::{Application, Link, Scope, Session};
 use crate::conn::{Event, kinds};
 use crate::details::DisconnectDetails;
@@ -25,14 +26,14 @@ impl<A: Application> Session<A> {
     }
 
     fn read_websocket(&mut self, waker: &Waker, now: Instant, budget: &mut usize) {
-        let Session { shared, engine, link, app, .. } = self;
+        let Session { shared, engine, link, app, throttle, .. } = self;
         let Link::WebSocket(link) = link else { return };
         let scope = Scope { waker, shared, now };
-        let inlet = Inlet::new(engine, app, &scope);
+        let inlet = Inlet::new(engine, app, throttle, &scope);
         let (dialect, transport) = (link.dialect, link.transport());
         let mut receiver = Receiver { inlet, dialect, transport, probing: false, end: None };
         let read_end = loop {
-            if *budget == 0 || receiver.end.is_some() || receiver.inlet.app.is_full() || !has_budget_remaining() {
+            if *budget == 0 || receiver.end.is_some() || receiver.inlet.is_full() || !has_budget_remaining() {
                 break None;
             }
             match link.poll_read(&mut Context::from_waker(waker), budget, |event| receiver.handle_event(event)) {
@@ -64,9 +65,9 @@ impl<A: Application> Session<A> {
 
     /// Reads the WebSocket that is about to take over, up to its `5`; what comes behind it is read when it has.
     pub(super) fn read_probe(&mut self, waker: &Waker, now: Instant, budget: &mut usize) {
-        let Session { shared, engine, probe: Some(probe), app, .. } = self else { return };
+        let Session { shared, engine, probe: Some(probe), app, throttle, .. } = self else { return };
         let scope = Scope { waker, shared, now };
-        let inlet = Inlet::new(engine, app, &scope);
+        let inlet = Inlet::new(engine, app, throttle, &scope);
         let (dialect, transport) = (probe.dialect, probe.transport());
         let mut receiver = Receiver { inlet, dialect, transport, probing: true, end: None };
         let mut closed = None;
@@ -108,10 +109,10 @@ impl<A: Application> Session<A> {
     }
 
     fn read_post(&mut self, waker: &Waker, now: Instant, budget: &mut usize) {
-        let Session { shared, engine, link: Link::Polling(link), app, ending, .. } = self else { return };
+        let Session { shared, engine, link: Link::Polling(link), app, ending, throttle, .. } = self else { return };
         let scope = Scope { waker, shared, now };
-        let mut inlet = Inlet::new(engine, app, &scope);
-        while *budget > 0 && ending.is_none() && !inlet.app.is_full() {
+        let mut inlet = Inlet::new(engine, app, throttle, &scope);
+        while *budget > 0 && ending.is_none() && !inlet.is_full() {
             let Some(received) = inlet.receive_polled(link) else { return };
             *budget -= 1;
             match received {
@@ -131,14 +132,25 @@ impl<A: Application> Session<A> {
 struct Inlet<'a, A> {
     engine: &'a mut engineio::Session,
     app: &'a mut A,
+    throttle: &'a mut Option<Box<Throttle>>,
     scope: &'a Scope<'a>,
     packets: u64,
     bytes: usize,
 }
 
 impl<'a, A: Application> Inlet<'a, A> {
-    fn new(engine: &'a mut engineio::Session, app: &'a mut A, scope: &'a Scope<'a>) -> Self {
-        Inlet { engine, app, scope, packets: 0, bytes: 0 }
+    fn new(
+        engine: &'a mut engineio::Session,
+        app: &'a mut A,
+        throttle: &'a mut Option<Box<Throttle>>,
+        scope: &'a Scope<'a>,
+    ) -> Self {
+        Inlet { engine, app, throttle, scope, packets: 0, bytes: 0 }
+    }
+
+    /// Whether no more may be read.
+    fn is_full(&self) -> bool {
+        self.app.is_full() || self.throttle.as_ref().is_some_and(|throttle| throttle.rests(self.scope.now))
     }
 
     /// Takes the next packet of the POST that is worked on; `None` if there is none.
@@ -208,6 +220,9 @@ impl<'a, A: Application> Inlet<'a, A> {
     fn deliver(&mut self, message: Message<'_>) -> Result<(), DisconnectReason> {
         self.packets += 1;
         self.bytes += message.len();
+        if let Some(throttle) = self.throttle {
+            throttle.take(message.len(), self.scope)?;
+        }
         self.app.handle_message(message, self.scope)
     }
 }
@@ -261,7 +276,7 @@ impl<A: Application> Receiver<'_, A> {
         // A full application stops reading between two packets, not after the buffer; so does a session that moves.
         let moves = self.probing && !self.inlet.engine.is_upgrading();
         // Where handlers have used up the turn's budget, those that come would wait without need.
-        if self.end.is_some() || moves || self.inlet.app.is_full() || !has_budget_remaining() {
+        if self.end.is_some() || moves || self.inlet.is_full() || !has_budget_remaining() {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())

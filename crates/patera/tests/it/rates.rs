@@ -1,0 +1,132 @@
+//! How fast one client may send, and what becomes of one that is faster.
+
+use std::time::Duration;
+
+use patera::Reply;
+use patera::{Config, DisconnectReason, Io, Rate, RatePolicy, Rest};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::memory::{Client, Polling};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// A server with these options that answers `echo`, and the reasons for which its sockets end.
+fn server(change: impl FnOnce(&mut Config)) -> (Io, mpsc::UnboundedReceiver<DisconnectReason>) {
+    let mut config = Config::default();
+    config.ping_interval = Duration::from_secs(3600);
+    change(&mut config);
+    let io = Io::with_config(config);
+    let (reasons, ended) = mpsc::unbounded_channel();
+    io.on_disconnect(async move |reason: DisconnectReason| reasons.send(reason).unwrap());
+    io.on("echo", async |Rest(args): Rest| Reply(args.len()));
+    (io, ended)
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_over_the_rate_wait_and_none_is_lost() {
+    // The first message is the CONNECT.
+    let (io, _ended) = server(|config| config.event_rate_max = Some(Rate::per_second(10).burst(1 + 3)));
+    let mut client = Client::connect(&io).await;
+    let started = Instant::now();
+    for n in 0..6 {
+        client.send(&format!(r#"42{n}["echo",{n}]"#)).await;
+    }
+    for (n, millis) in [(0, 0), (1, 0), (2, 0), (3, 100), (4, 200), (5, 300)] {
+        client.expect(&format!("43{n}[1]")).await;
+        assert_eq!(started.elapsed(), millis * MS, "{n}");
+    }
+    // Each time its last token was taken.
+    assert_eq!(io.stats().throttled, 4);
+    // What was not used is there again, and no more than that.
+    sleep(Duration::from_secs(60)).await;
+    let started = Instant::now();
+    for n in 0..5 {
+        client.send(&format!(r#"42{n}["echo",{n}]"#)).await;
+    }
+    for (n, millis) in [(0, 0), (1, 0), (2, 0), (3, 0), (4, 100)] {
+        client.expect(&format!("43{n}[1]")).await;
+        assert_eq!(started.elapsed(), millis * MS, "{n}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_over_the_rate_wait() {
+    for (bytes, wait) in [(999, 0), (1000, 1), (1001, 2), (2000, 1001)] {
+        let (io, _ended) = server(|config| config.byte_rate_max = Some(Rate::per_second(1000)));
+        let mut client = Client::connect(&io).await;
+        sleep(Duration::from_secs(60)).await;
+        let started = Instant::now();
+        // As it is counted, without the `4` of Engine.IO.
+        let text = "x".repeat(bytes - r#"20["echo",""]"#.len());
+        client.send(&format!(r#"420["echo","{text}"]"#)).await;
+        client.send(r#"421["echo"]"#).await;
+        client.expect("430[1]").await;
+        assert_eq!(started.elapsed(), Duration::ZERO);
+        client.expect("431[0]").await;
+        assert_eq!(started.elapsed(), wait * MS, "{bytes} bytes");
+        // The second message goes over it in any case.
+        assert_eq!(io.stats().throttled, 1 + u64::from(wait > 0), "{bytes} bytes");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_over_its_rate_can_be_closed_instead() {
+    for (events, closes) in [(2, false), (3, false), (4, true)] {
+        let (io, mut ended) = server(|config| {
+            config.event_rate_max = Some(Rate::per_second(10).burst(1 + 3));
+            config.rate_policy = RatePolicy::Close;
+        });
+        let mut client = Client::connect(&io).await;
+        for n in 0..events {
+            client.send(&format!(r#"42{n}["echo"]"#)).await;
+        }
+        for n in 0..events.min(3) {
+            client.expect(&format!("43{n}[0]")).await;
+        }
+        if closes {
+            assert_eq!(client.closed().await, Some(1008));
+            assert_eq!(ended.recv().await, Some(DisconnectReason::RateExceeded));
+        } else {
+            assert!(timeout(Duration::from_secs(1), ended.recv()).await.is_err());
+        }
+        assert_eq!(io.stats().throttled, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_post_over_the_rate_is_answered_later() {
+    let (io, _ended) = server(|config| config.event_rate_max = Some(Rate::per_second(10).burst(1 + 3)));
+    let polling = Polling::connect(&io).await;
+    let started = Instant::now();
+    for (events, millis) in [(2, 0), (1, 0), (2, 200)] {
+        let body = vec![r#"42["echo"]"#; events].join("\u{1e}");
+        assert_eq!(polling.post(&body).await, (200, "ok".to_owned()));
+        assert_eq!(started.elapsed(), millis * MS);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_not_read_from_is_not_gone() {
+    let (io, mut ended) = server(|config| {
+        config.event_rate_max = Some(Rate::per_minute(1).burst(2));
+        config.ping_interval = Duration::from_secs(1);
+        config.ping_timeout = Duration::from_secs(1);
+    });
+    let mut client = Client::connect(&io).await;
+    client.send(r#"420["echo"]"#).await;
+    client.send(r#"421["echo"]"#).await;
+    client.expect("430[0]").await;
+    let started = Instant::now();
+    io.emit("news", 1);
+    client.expect(r#"42["news",1]"#).await;
+    assert!(started.elapsed() < MS, "what is sent to it does not wait");
+    // Its pongs are not read for a minute.
+    client.expect("431[0]").await;
+    assert_eq!(started.elapsed(), Duration::from_secs(60));
+    assert_eq!(io.stats().sockets, 1);
+    assert!(ended.try_recv().is_err());
+    // Heartbeats do not count: it stays, silent as it is.
+    assert!(timeout(Duration::from_secs(600), client.expect("")).await.is_err());
+    assert_eq!(io.stats().sockets, 1);
+}

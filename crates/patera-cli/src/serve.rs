@@ -10,7 +10,7 @@ use axum::Router;
 use axum::routing::get;
 use clap::Args;
 use clap::builder::{BoolishValueParser, RangedU64ValueParser};
-use patera::{Config, ConnectionStateRecovery, Cors, DeflateConfig, Io, Listener, TlsError};
+use patera::{Config, ConnectionStateRecovery, Cors, DeflateConfig, Io, Listener, Rate, TlsError};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
@@ -47,6 +47,24 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 1_000_000, value_name = "BYTES", env = "PATERA_MAX_HTTP_BUFFER_SIZE",
           value_parser = RangedU64ValueParser::<usize>::new().range(1_000..=100_000_000))]
     max_http_buffer_size: usize,
+    /// Clients at a time; more are refused with 503
+    #[arg(long, value_name = "COUNT", env = "PATERA_MAX_CONNECTIONS")]
+    max_connections: Option<usize>,
+    /// Clients of one address at a time; more are refused with 429. Addresses of IPv6 count by their first 64 bits
+    #[arg(long, value_name = "COUNT", env = "PATERA_MAX_CONNECTIONS_PER_ADDRESS")]
+    max_connections_per_address: Option<usize>,
+    /// Clients of one address a second, and behind a colon so many at once, as in 2:20; faster ones are refused with 429
+    #[arg(long, value_name = "RATE[:BURST]", env = "PATERA_MAX_CONNECT_RATE", value_parser = parse_rate)]
+    max_connect_rate: Option<Rate>,
+    /// Events and acknowledgements of one client a second, and behind a colon so many at once; a faster one is read from later
+    #[arg(long, value_name = "RATE[:BURST]", env = "PATERA_MAX_EVENT_RATE", value_parser = parse_rate)]
+    max_event_rate: Option<Rate>,
+    /// Bytes of one client a second, and behind a colon so many at once; a faster one is read from later
+    #[arg(long, value_name = "RATE[:BURST]", env = "PATERA_MAX_BYTE_RATE", value_parser = parse_rate)]
+    max_byte_rate: Option<Rate>,
+    /// Address of a proxy in front, whose X-Forwarded-For tells a client's address; may be given several times, or with commas
+    #[arg(long, value_name = "ADDRESS", env = "PATERA_TRUSTED_PROXY", value_delimiter = ',')]
+    trusted_proxy: Vec<IpAddr>,
     /// Give clients that lost their connection a new socket: no id, room or event is kept for them
     ///
     /// Otherwise each event to clients of Socket.IO 3 and later ends with one more argument, an offset, which clients since 4.6 use.
@@ -143,6 +161,14 @@ fn config(options: &Options) -> Config {
     }
     config.max_http_buffer_size = options.max_http_buffer_size;
     config.outbox_bytes_max = config.outbox_bytes_max.max(LARGEST_MESSAGES_MAX * options.max_http_buffer_size);
+    config.connections_max = options.max_connections;
+    config.connections_per_address_max = options.max_connections_per_address;
+    config.connect_rate_max = options.max_connect_rate;
+    config.event_rate_max = options.max_event_rate;
+    config.byte_rate_max = options.max_byte_rate;
+    if !options.trusted_proxy.is_empty() {
+        config.trusted_proxies(options.trusted_proxy.iter().copied());
+    }
     if !options.no_recovery {
         let mut recovery = ConnectionStateRecovery::default();
         recovery.bytes_max = config.outbox_bytes_max;
@@ -161,6 +187,19 @@ fn parse_path(text: &str) -> Result<String, &'static str> {
         return Err("it must be ASCII, without spaces, ? and #: é is written %C3%A9");
     }
     Ok(text.to_owned())
+}
+
+/// So many a second, and so many at once: `10`, `10:50`.
+fn parse_rate(text: &str) -> Result<Rate, &'static str> {
+    let number = |text: &str| text.parse().ok().filter(|number| *number > 0);
+    let (count, burst) = match text.split_once(':') {
+        Some((count, burst)) => (number(count), number(burst)),
+        None => (number(text), number(text)),
+    };
+    let rate = count.zip(burst).map(|(count, burst)| Rate::per_second(count).burst(burst));
+    rate.ok_or(
+        "it is a whole number from 1 on, how many a second, or two with a colon between: 10, or 10:50 for 50 at once",
+    )
 }
 
 /// An origin as browsers send it: another spelling would never match.
@@ -224,6 +263,30 @@ mod tests {
         check(&["--max-http-buffer-size", "1000"], 1_000, 1 << 20, Some(1 << 20));
         check(&["--max-http-buffer-size", "100000000"], 100_000_000, 800_000_000, Some(800_000_000));
         check(&["--no-recovery"], 1_000_000, 8_000_000, None);
+    }
+
+    #[test]
+    fn what_clients_may_do_is_as_it_was_asked_for() {
+        let options = config(&parse(&[]).expect("no options"));
+        let counts = (options.connections_max, options.connections_per_address_max);
+        let rates = (options.connect_rate_max, options.event_rate_max, options.byte_rate_max);
+        assert_eq!((counts, rates), ((None, None), (None, None, None)));
+        let arguments = ["--max-connections", "9", "--max-connections-per-address", "3", "--max-connect-rate", "2:20"];
+        let more = ["--max-event-rate", "100", "--max-byte-rate", "1000:50000", "--trusted-proxy", "10.0.0.1,::1"];
+        let options = config(&parse(&[&arguments[..], &more].concat()).expect("known options"));
+        let counts = (options.connections_max, options.connections_per_address_max);
+        let rates = (options.connect_rate_max, options.event_rate_max, options.byte_rate_max);
+        let [connects, events, bytes] =
+            [(2, 20), (100, 100), (1000, 50_000)].map(|(count, burst)| Some(Rate::per_second(count).burst(burst)));
+        assert_eq!((counts, rates), ((Some(9), Some(3)), (connects, events, bytes)));
+    }
+
+    #[test]
+    fn a_rate_that_is_none_is_refused() {
+        for rate in ["", "0", "-1", "1.5", "10:0", "10:", ":10", "10:20:30", "4294967296", "10/s"] {
+            assert!(parse(&["--max-event-rate", rate]).is_err(), "{rate}");
+        }
+        assert!(parse(&["--trusted-proxy", "proxy.example"]).is_err());
     }
 
     #[test]

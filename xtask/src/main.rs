@@ -14,6 +14,7 @@ mod fuzz;
 mod graph;
 mod hostile;
 mod instructions;
+mod limits;
 mod loom;
 mod setup;
 mod soak;

@@ -4,7 +4,7 @@
 
 import { pack, unpack } from "../harness/values.mjs";
 
-const transportsOf = { polling: ["polling"], jsonp: ["polling"], websocket: ["websocket"], upgrade: ["polling", "websocket"] };
+const transportsOf = { polling: ["polling"], jsonp: ["polling"], websocket: ["websocket"], upgrade: ["polling", "websocket"], webtransport: ["webtransport"] };
 const pause = () => new Promise((resolve) => setTimeout(resolve, 1));
 
 /** One queue per name; `take` waits for the next entry. */
@@ -130,6 +130,11 @@ export class Client {
   }
 }
 
+function hashOf({ certificateHash }) {
+  const value = Uint8Array.from(certificateHash.match(/../g), (digits) => Number.parseInt(digits, 16));
+  return { algorithm: "sha-256", value };
+}
+
 /** An agent for the generations since 3.0. */
 export class Agent {
   #io;
@@ -163,6 +168,7 @@ export class Agent {
       extraHeaders: options.headers,
       perMessageDeflate: options.perMessageDeflate,
       eio: options.eio,
+      ...(options.certificateHash && { transportOptions: { webtransport: { serverCertificateHashes: [hashOf(options)] } } }),
       forceJSONP: options.mode === "jsonp",
       autoConnect: false,
       ...this.#settings,

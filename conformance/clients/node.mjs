@@ -25,6 +25,7 @@ const everything = [
   "non-ASCII",
   "non-ASCII namespaces",
   "notice a refused POST",
+  "query",
   "reconnect",
   "shared",
   "slow upgrade",

@@ -25,6 +25,7 @@ export const pythonAsync = {
     "non-ASCII",
     "non-ASCII namespaces",
     "notice a refused POST",
+    "query",
     "reconnect",
     "shared",
   ]),

@@ -63,12 +63,17 @@ export class Stage {
   /** Opens one connection with a client for each namespace, without waiting for them. */
   async openAll(namespaces, options = {}) {
     const names = namespaces.map(() => `client ${(handles += 1)}`);
-    const settings = { url: this.server.url, mode: this.mode, ...this.kind.client, ...options, namespaces };
+    const settings = { url: this.server.url, mode: this.mode, ...this.#overHttp3, ...this.kind.client, ...options, namespaces };
     const command = `open ${namespaces}`;
     this.pending.add(command);
     await this.agent.run("open", names, [pack(settings)]);
     this.pending.delete(command);
     return names.map((name) => new Client(this.agent, name, this.pending));
+  }
+
+  /** Where a page finds the server, and how it knows it. */
+  get #overHttp3() {
+    return this.mode === "webtransport" ? this.server.webtransport : undefined;
   }
 
   async open(namespace = "/", options = {}) {

@@ -68,6 +68,8 @@ export class Server {
     const lines = createInterface({ input: child.stdout });
     const port = await new Promise((resolve, reject) => {
       lines.on("line", (line) => {
+        const over = /webtransport on (https:\S+) with ([0-9a-f]{64})/.exec(line);
+        if (over) this.webtransport = { url: over[1], certificateHash: over[2] };
         const found = /listening on http:\/\/127\.0\.0\.1:(\d+)/.exec(line);
         if (found) resolve(Number(found[1]));
       });

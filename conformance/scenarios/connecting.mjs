@@ -22,13 +22,14 @@ export const connecting = [
     async run(stage) {
       const client = await stage.connect();
       if (stage.mode === "upgrade") await client.upgraded();
-      assert.equal(await client.transport(), stage.isPolling ? "polling" : "websocket");
+      const expected = stage.isPolling ? "polling" : stage.mode === "webtransport" ? "webtransport" : "websocket";
+      assert.equal(await client.transport(), expected);
       stage.equal(await client.call("echo", "still here"), ["still here"]);
     },
   },
   {
     name: "hands query and auth to the handshake",
-    needs: ["auth"],
+    needs: ["auth", "query"],
     async run(stage) {
       const client = await stage.connect("/", { query: { colour: "blue" }, auth: { token: "t", deep: { é: [1] } } });
       const [handshake] = await client.call("handshake");
@@ -42,7 +43,7 @@ export const connecting = [
   },
   {
     name: "hands its query to the handshake, with the protocol's number",
-    needs: ["namespaces"],
+    needs: ["namespaces", "query"],
     async run(stage) {
       const client = await stage.connect("/", { query: { colour: "blue" } });
       const [handshake] = await client.call("handshake");

@@ -7,6 +7,7 @@ mod options;
 #[cfg(tokio_unstable)]
 mod polls;
 mod values;
+mod webtransport;
 
 use std::{io::Read, net::SocketAddr};
 
@@ -37,6 +38,7 @@ fn main() -> patera::Result {
 async fn serve() -> patera::Result {
     let options = Options::from_environment()?;
     let mut engine_config = options.engine_config();
+    let over_http3 = options.webtransport;
     let config = options.config()?;
     engine_config.allow_eio3 = config.allow_eio3;
     let io = Io::with_config(config);
@@ -44,6 +46,9 @@ async fn serve() -> patera::Result {
     let engine = Engine::with_config(engine_config);
     engine.on_connection(echo_messages);
 
+    if over_http3 {
+        webtransport::listen(&io)?;
+    }
     let app = Router::new()
         .route("/hello", get(|| async { "hello" }))
         .route("/__stat", get(stat))

@@ -31,6 +31,8 @@ pub(crate) struct Options {
     extra_headers: bool,
     connection_state_recovery: Option<RecoveryOptions>,
     parser: Option<Form>,
+    /// Over HTTP/3, on a port of its own.
+    pub(crate) webtransport: bool,
     engine: Option<EngineOptions>,
 }
 
@@ -114,6 +116,9 @@ impl Options {
         set(&mut config.serve_client, self.serve_client);
         if let Some(names) = self.transports {
             config.transports = names.iter().map(|name| transport(name)).collect::<Result<_>>()?;
+        }
+        if self.webtransport {
+            config.transports.push(Transport::WebTransport);
         }
         config.cors = self.cors.map(CorsOptions::cors);
         config.cookie = self.cookie.map(CookieOptions::cookie).transpose()?;

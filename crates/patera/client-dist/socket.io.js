@@ -349,10 +349,11 @@
       }
     }
     write(packets) {
-      this._request(
+      this._post = this._request(
         new AbortController(),
         encodePayload(packets, this.version),
         () => {
+          this._post = void 0;
           this.onDrain();
           this._checkPaused();
         },
@@ -361,11 +362,13 @@
     }
     doClose() {
       const abort = () => this._poll?.abort();
+      const sayGoodbye = () => this._send(new AbortController(), encodePayload([{ type: "close" }], this.version)).then(abort, abort);
       if (this.readyState === "opening") abort();
-      else this._send(new AbortController(), encodePayload([{ type: "close" }], this.version)).then(abort, abort);
+      else if (this._post) this._post.then(sayGoodbye);
+      else sayGoodbye();
     }
     _request(abort, body, then, failure) {
-      this._send(abort, body).then(
+      return this._send(abort, body).then(
         ({ status, body: body2 }) => {
           if (this.readyState === "closed") return;
           if (status === 200) then(body2);

@@ -10,6 +10,8 @@ import { Transport } from "./transport.js";
 export class Polling extends Transport {
   /** Aborts the GET that waits. */
   private _poll?: AbortController;
+  /** Settles with the POST that is under way. */
+  private _post?: Promise<void>;
   private _resume?: () => void;
 
   get name(): string {
@@ -66,10 +68,11 @@ export class Polling extends Transport {
   }
 
   protected write(packets: readonly Packet[]): void {
-    this._request(
+    this._post = this._request(
       new AbortController(),
       encodePayload(packets, this.version),
       () => {
+        this._post = undefined;
         this.onDrain();
         this._checkPaused();
       },
@@ -79,13 +82,16 @@ export class Polling extends Transport {
 
   protected doClose(): void {
     const abort = () => this._poll?.abort();
-    // The server ends the GET when it has read the goodbye. Before the answer to the first GET there is nobody to say it to.
+    // The server ends the GET when it has read the goodbye.
+    const sayGoodbye = () => this._send(new AbortController(), encodePayload([{ type: "close" }], this.version)).then(abort, abort);
+    // Before the answer to the first GET there is nobody to say it to.
     if (this.readyState === "opening") abort();
-    else this._send(new AbortController(), encodePayload([{ type: "close" }], this.version)).then(abort, abort);
+    else if (this._post) this._post.then(sayGoodbye);
+    else sayGoodbye();
   }
 
-  private _request(abort: AbortController, body: string | undefined, then: (body: string | ArrayBuffer) => void, failure: string): void {
-    this._send(abort, body).then(
+  private _request(abort: AbortController, body: string | undefined, then: (body: string | ArrayBuffer) => void, failure: string): Promise<void> {
+    return this._send(abort, body).then(
       ({ status, body }) => {
         if (this.readyState === "closed") return;
         if (status === 200) then(body);

@@ -8,27 +8,42 @@ use tokio::sync::oneshot;
 use crate::answers::Waiter;
 use crate::error::AckError;
 use crate::outbox::PendingAck;
+use crate::stats::{Counted, Counters};
 
-/// Who awaits an acknowledgement.
-pub(crate) enum Awaiting {
+/// Who awaits an acknowledgement. Declared first, the count goes down before anyone hears that it is over.
+pub(crate) struct Awaiting {
+    counted: Counted,
+    who: Who,
+}
+
+enum Who {
     One(oneshot::Sender<Result<OwnedArgs, AckError>>),
     Many(Waiter),
 }
 
 impl Awaiting {
+    pub(crate) fn one(counters: &Counters, one: oneshot::Sender<Result<OwnedArgs, AckError>>) -> Self {
+        Awaiting { counted: counters.acks_pending.one_more(), who: Who::One(one) }
+    }
+
+    pub(crate) fn many(counters: &Counters, waiter: Waiter) -> Self {
+        Awaiting { counted: counters.acks_pending.one_more(), who: Who::Many(waiter) }
+    }
+
     fn answer(self, answer: Result<OwnedArgs, AckError>) {
-        match self {
+        drop(self.counted);
+        match self.who {
             // Whoever awaited it may have left, which is fine.
-            Awaiting::One(one) => drop(one.send(answer)),
-            Awaiting::Many(waiter) => waiter.answer(answer),
+            Who::One(one) => drop(one.send(answer)),
+            Who::Many(waiter) => waiter.answer(answer),
         }
     }
 
     /// Whether nobody waits any more.
     fn is_closed(&self) -> bool {
-        match self {
-            Awaiting::One(one) => one.is_closed(),
-            Awaiting::Many(waiter) => waiter.is_closed(),
+        match &self.who {
+            Who::One(one) => one.is_closed(),
+            Who::Many(waiter) => waiter.is_closed(),
         }
     }
 }

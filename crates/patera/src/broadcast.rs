@@ -178,7 +178,7 @@ impl Broadcast {
         let watched = namespace.is_outgoing_watched();
         let mut to_tell = Vec::new();
         namespace.rooms.for_each(&self.target, |socket| {
-            let answer = Awaiting::Many(gathering.ask(socket, id));
+            let answer = Awaiting::many(&socket.session.core.counters, gathering.ask(socket, id));
             let ack = PendingAck { slot: socket.slot, number: socket.number, id, answer };
             match socket.push(Item { prepared: prepared.clone(), ack: Some(Box::new(ack)) }) {
                 Ok(()) if watched => to_tell.push(socket.clone()),

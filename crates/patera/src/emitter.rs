@@ -116,8 +116,8 @@ impl Emitter {
         let encode = |out: &mut Vec<u8>| encode::event(out, &inner.namespace.name, Some(id), event, args);
         let prepared = Prepared::packet(inner.namespace.parser(), self.flags, encode).map_err(EmitError::from)?;
         let (answer, receiver) = oneshot::channel();
-        let ack =
-            Some(Box::new(PendingAck { slot: inner.slot, number: inner.number, id, answer: Awaiting::One(answer) }));
+        let answer = Awaiting::one(&inner.session.core.counters, answer);
+        let ack = Some(Box::new(PendingAck { slot: inner.slot, number: inner.number, id, answer }));
         let watched = inner.namespace.is_outgoing_watched().then(|| prepared.clone());
         inner.push(Item { prepared, ack })?;
         if let Some(prepared) = watched {

@@ -1,5 +1,6 @@
 //! What the server counts about itself: cheap counters, read as one snapshot.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// A snapshot of the server's counters; see [`Io::stats`](crate::Io::stats). Totals count since the server was made.
@@ -19,6 +20,9 @@ pub struct Stats {
     pub rooms: u64,
     /// Handlers that wait now.
     pub handlers_pending: u64,
+    /// Acknowledgements that are awaited now from clients, from `emit_with_ack` on: a broadcast awaits one from each of its sockets here.
+    /// One that nobody waits for any more counts until its packet is sent.
+    pub acks_pending: u64,
     /// Messages received in total.
     pub packets_in: u64,
     /// Messages sent in total.
@@ -62,6 +66,7 @@ pub(crate) struct Counters {
     pub(crate) sessions_closed: AtomicU64,
     pub(crate) sockets: AtomicU64,
     pub(crate) handlers_pending: AtomicU64,
+    pub(crate) acks_pending: Tally,
     traffic: [Traffic; STRIPES],
     pub(crate) dropped_volatile: AtomicU64,
     pub(crate) dropped_full: AtomicU64,
@@ -119,6 +124,7 @@ impl Counters {
             recoverable: 0,
             rooms: 0,
             handlers_pending: self.handlers_pending.load(Relaxed),
+            acks_pending: self.acks_pending.count(),
             packets_in: sum(|traffic| &traffic.packets_in),
             packets_out: sum(|traffic| &traffic.packets_out),
             bytes_in: sum(|traffic| &traffic.bytes_in),
@@ -137,6 +143,23 @@ impl Counters {
             bus_dropped: 0,
             bus_errors: 0,
         }
+    }
+}
+
+/// Counts things by the copies of it that they hold, for things with many ways to end.
+#[derive(Default)]
+pub(crate) struct Tally(Arc<()>);
+
+/// One thing that is counted, until it is dropped.
+pub(crate) struct Counted(#[expect(dead_code, reason = "it is there to be dropped")] Arc<()>);
+
+impl Tally {
+    pub(crate) fn one_more(&self) -> Counted {
+        Counted(self.0.clone())
+    }
+
+    fn count(&self) -> u64 {
+        Arc::strong_count(&self.0) as u64 - 1
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod allocations;
+mod awaiting;
 mod bounds;
 mod breaking;
 mod broadcast_acks;

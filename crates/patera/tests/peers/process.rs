@@ -19,13 +19,13 @@ pub(crate) fn tasks() -> usize {
     Handle::current().metrics().num_alive_tasks()
 }
 
-/// Waits until the server holds nothing for anyone: no session, socket, room, handler, and no task beside so many.
+/// Waits until the server holds nothing for anyone: no session, socket, room, handler, acknowledgement, and no task beside so many.
 pub(crate) async fn all_gone(io: &Io, tasks_before: usize) {
     let left = || {
         let stats = io.stats();
-        [stats.sessions, stats.sockets, stats.rooms, stats.handlers_pending, stats.recoverable]
+        [stats.sessions, stats.sockets, stats.rooms, stats.handlers_pending, stats.acks_pending, stats.recoverable]
     };
-    eventually(|| left() == [0; 5] && tasks() == tasks_before).await;
+    eventually(|| left() == [0; 6] && tasks() == tasks_before).await;
 }
 
 /// Bytes of memory that are the process's own now.

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
@@ -14,6 +15,7 @@ use patera::{Config, ConnectionStateRecovery, Cors, DeflateConfig, Io, Listener,
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
+use crate::duration::parse_duration;
 use crate::signal::signal;
 use crate::{certificates, demo, page};
 
@@ -47,6 +49,12 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 1_000_000, value_name = "BYTES", env = "PATERA_MAX_HTTP_BUFFER_SIZE",
           value_parser = RangedU64ValueParser::<usize>::new().range(1_000..=100_000_000))]
     max_http_buffer_size: usize,
+    /// From a client's pong to the next ping; shorter where a proxy cuts connections that are quiet
+    #[arg(long, default_value = "25s", value_name = "TIME", env = "PATERA_PING_INTERVAL", value_parser = parse_heartbeat)]
+    ping_interval: Duration,
+    /// How long a pong may take; then the client is gone
+    #[arg(long, default_value = "20s", value_name = "TIME", env = "PATERA_PING_TIMEOUT", value_parser = parse_heartbeat)]
+    ping_timeout: Duration,
     /// Clients at a time; more are refused with 503
     #[arg(long, value_name = "COUNT", env = "PATERA_MAX_CONNECTIONS")]
     max_connections: Option<usize>,
@@ -74,6 +82,9 @@ pub(crate) struct Options {
     #[arg(long, env = "PATERA_NO_EIO3", value_parser = BoolishValueParser::new())]
     no_eio3: bool,
 }
+
+/// More often nobody is asked whether he is there: 100 ms, about what a packet takes around the world. Shorter times are refused.
+const HEARTBEAT_MIN: Duration = Duration::from_millis(100);
 
 /// Messages of the largest size that may wait for one client, and that are kept for one that may come back: so many pictures may
 /// be shown at once without losing whoever is on a slow network.
@@ -161,6 +172,7 @@ fn config(options: &Options) -> Config {
     }
     config.max_http_buffer_size = options.max_http_buffer_size;
     config.outbox_bytes_max = config.outbox_bytes_max.max(LARGEST_MESSAGES_MAX * options.max_http_buffer_size);
+    (config.ping_interval, config.ping_timeout) = (options.ping_interval, options.ping_timeout);
     config.connections_max = options.max_connections;
     config.connections_per_address_max = options.max_connections_per_address;
     config.connect_rate_max = options.max_connect_rate;
@@ -187,6 +199,12 @@ fn parse_path(text: &str) -> Result<String, &'static str> {
         return Err("it must be ASCII, without spaces, ? and #: é is written %C3%A9");
     }
     Ok(text.to_owned())
+}
+
+/// A time between heartbeats, or for one.
+fn parse_heartbeat(text: &str) -> Result<Duration, &'static str> {
+    let time = parse_duration(text)?;
+    if time < HEARTBEAT_MIN { Err("it must be at least 100ms") } else { Ok(time) }
 }
 
 /// So many a second, and so many at once: `10`, `10:50`.
@@ -279,6 +297,20 @@ mod tests {
         let [connects, events, bytes] =
             [(2, 20), (100, 100), (1000, 50_000)].map(|(count, burst)| Some(Rate::per_second(count).burst(burst)));
         assert_eq!((counts, rates), ((Some(9), Some(3)), (connects, events, bytes)));
+    }
+
+    #[test]
+    fn heartbeats_are_as_they_were_asked_for() {
+        let check = |arguments: &[&str], expected: Option<(u64, u64)>| {
+            let times = parse(arguments).ok().map(|options| config(&options));
+            let times = times.map(|config| [config.ping_interval, config.ping_timeout]);
+            let expected = expected.map(|(interval, timeout)| [interval, timeout].map(Duration::from_millis));
+            assert_eq!(times, expected, "{arguments:?}");
+        };
+        check(&[], Some((25_000, 20_000)));
+        check(&["--ping-interval", "10s", "--ping-timeout", "100ms"], Some((10_000, 100)));
+        check(&["--ping-interval", "99ms"], None);
+        check(&["--ping-timeout", "0"], None);
     }
 
     #[test]

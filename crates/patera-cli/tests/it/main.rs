@@ -5,6 +5,8 @@
 mod bench;
 mod emit;
 mod lines;
+#[cfg(target_os = "linux")]
+mod link;
 #[cfg(unix)]
 mod peers;
 mod script;

@@ -12,10 +12,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::support::{PATIENCE, Server, patera};
 
 /// Killed with its test.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Running {
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.0), signal).unwrap();
     }
 }

@@ -37,7 +37,9 @@ const minutes = Number(options.minutes);
 const cycleSeconds = Math.min(300, minutes * 20);
 /** Before that an allocator has not settled. */
 const judgedMinutes = 10;
-/** How much memory may seem to grow over the whole time, in bytes; a tenth of what there is, if that is more. */
+/** How much more may be in use when everyone has gone, in bytes over the whole time: buffers and tables that grow once. */
+const heapGrowthMax = 256 * 1024;
+/** How much the process's own memory may seem to grow under load, in bytes over the whole time; a tenth of what there is, if that is more. */
 const growthMax = 1024 * 1024;
 
 const settings = {
@@ -105,23 +107,26 @@ for (let at = 0; process.uptime() - began < minutes * 60; at += 1) {
   const left = minutes * 60 - (process.uptime() - began);
   await cycle(Math.min(cycleSeconds, left), servers, agents);
   for (const watch of watches) await watch.rest(60).catch((error) => fail(error.message));
-  console.log(`${Math.round((process.uptime() - began) / 60)} min, cycle ${at + 1}: ${watches.map((watch) => `${watch.name} rests with ${mebi(watch.rests.at(-1)?.rss)}`).join(", ")}; ${failures.length} failures`);
+  console.log(`${Math.round((process.uptime() - began) / 60)} min, cycle ${at + 1}: ${watches.map((watch) => `${watch.name} rests with ${mebi(watch.rests.at(-1)?.heap)} in use, ${mebi(watch.rests.at(-1)?.anonymous)} of its own`).join(", ")}; ${failures.length} failures`);
   if (failures.length > 20) break;
 }
 clearInterval(sampler);
 
 const report = { minutes: (process.uptime() - began) / 60, seed: Number(options.seed), rate: soak.rate, counts, servers: {}, failures };
 for (const watch of watches) {
-  const growth = watch.slope() * report.minutes;
-  const rests = watch.rests.map(({ rss }) => rss);
+  const heapGrowth = watch.slope(watch.rests, "heap") * report.minutes;
+  const growth = watch.slope(watch.samples, "anonymous") * report.minutes;
   report.servers[watch.name] = {
     processorSeconds: await watch.processorSeconds(),
-    medianRss: watch.median(),
-    slopeBytesPerMinute: Math.round(watch.slope()),
-    restRss: rests,
+    median: watch.median("anonymous"),
+    heapGrowth,
+    growth,
+    rests: watch.rests,
     samples: watch.samples,
   };
-  if (minutes >= judgedMinutes && growth > Math.max(growthMax, watch.median() / 10)) fail(`${watch.name}: memory grows by ${mebi(watch.slope())} a minute, ${mebi(growth)} in all`);
+  if (minutes < judgedMinutes) continue;
+  if (heapGrowth > heapGrowthMax) fail(`${watch.name}: ${mebi(heapGrowth)} more are in use when everyone has gone`);
+  if (growth > Math.max(growthMax, watch.median("anonymous") / 10)) fail(`${watch.name}: memory grows by ${mebi(growth)}`);
 }
 for (const [, agent] of [...agents.json, ...agents.msgpack]) await agent.stop();
 for (const server of servers) await server.stop();
@@ -138,9 +143,11 @@ function print({ minutes: lasted, counts: done, servers: measured }) {
   for (const [part, sum] of Object.entries(done)) {
     console.log(`  ${part}: ${Object.entries(sum).map(([what, count]) => `${count} ${what}`).join(", ")}`);
   }
-  for (const [name, { processorSeconds, medianRss, slopeBytesPerMinute, restRss }] of Object.entries(measured)) {
+  for (const [name, { processorSeconds, median, heapGrowth, growth, rests }] of Object.entries(measured)) {
     const share = ((processorSeconds / (lasted * 60)) * 100).toFixed(0);
-    console.log(`  ${name}: ${processorSeconds.toFixed(0)} s of processor (${share} %), ${mebi(medianRss)} under load, ${(slopeBytesPerMinute / 1024).toFixed(1)} KiB a minute, at rest ${restRss.map(mebi).join(", ")}`);
+    console.log(`  ${name}: ${processorSeconds.toFixed(0)} s of processor (${share} %), ${mebi(median)} under load, growth ${mebi(growth)}`);
+    console.log(`    at rest in use ${rests.map(({ heap }) => mebi(heap)).join(", ")}: growth ${mebi(heapGrowth)}`);
+    console.log(`    at rest of its own ${rests.map(({ anonymous }) => mebi(anonymous)).join(", ")}`);
   }
   console.log(failures.length === 0 ? "nothing lost, doubled or out of order; nothing left behind" : `${failures.length} failures:\n${failures.join("\n")}`);
 }

@@ -7,8 +7,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 const living = ["sessions", "sockets", "rooms", "recoverable", "handlers_pending"];
 
 export class Watch {
-  /** Of each server under load: when in seconds, and resident bytes. */
+  /** Under load: when in seconds, and bytes: in use, and of the process's own memory (what an allocator keeps for later is in that, too). */
   samples = [];
+  /** The same when everyone had gone. */
   rests = [];
   #tasks;
 
@@ -24,8 +25,7 @@ export class Watch {
   }
 
   async sample() {
-    const { rss } = await this.server.stat();
-    this.samples.push({ at: process.uptime() - this.started, rss });
+    this.samples.push(this.#measured(await this.server.stat()));
     const panic = this.server.output.find((line) => line.includes("panicked"));
     assert.equal(panic, undefined, `${this.name} panicked`);
   }
@@ -37,10 +37,14 @@ export class Watch {
       const stat = await this.server.stat();
       const left = living.filter((what) => stat[what] !== 0).map((what) => `${stat[what]} ${what}`);
       if (stat.tasks > this.#tasks + 1) left.push(`${stat.tasks} tasks instead of ${this.#tasks}`);
-      if (left.length === 0) return this.rests.push({ rss: stat.rss, seconds: process.uptime() - before });
+      if (left.length === 0) return this.rests.push(this.#measured(stat));
       if (process.uptime() - before > seconds) throw new Error(`${this.name}: left when everyone had gone: ${left.join(", ")}`);
       await sleep(200);
     }
+  }
+
+  #measured({ heap, anonymous }) {
+    return { at: process.uptime() - this.started, heap, anonymous };
   }
 
   /** Seconds of processor time that the process has taken. proc(5), "stat": fields 14 and 15, in hundredths. */
@@ -50,18 +54,19 @@ export class Watch {
     return (Number(fields[11]) + Number(fields[12])) / 100;
   }
 
-  /** How memory grew under load, in bytes a minute: the median of the slopes of all pairs (Theil and Sen), the first quarter left out. */
-  slope() {
-    const settled = this.samples.slice(Math.floor(this.samples.length / 4));
+  /** How `what` grew in `measured`, in bytes a minute: the median of the slopes of all pairs (Theil and Sen), the first quarter left out. */
+  slope(measured, what) {
+    const settled = measured.slice(Math.floor(measured.length / 4));
     const slopes = [];
     for (const [at, one] of settled.entries()) {
-      for (const other of settled.slice(at + 1)) slopes.push(((other.rss - one.rss) / (other.at - one.at)) * 60);
+      for (const other of settled.slice(at + 1)) slopes.push(((other[what] - one[what]) / (other.at - one.at)) * 60);
     }
     return median(slopes);
   }
 
-  median() {
-    return median(this.samples.map((sample) => sample.rss));
+  /** Under load. */
+  median(what) {
+    return median(this.samples.map((sample) => sample[what]));
   }
 }
 

@@ -9,7 +9,7 @@ mod polls;
 mod values;
 mod webtransport;
 
-use std::{io::Read, net::SocketAddr};
+use std::{alloc::System, io::Read, net::SocketAddr};
 
 use axum::{
     Json, Router,
@@ -18,6 +18,7 @@ use axum::{
     response::Response,
     routing::get,
 };
+use cap::Cap;
 use patera::{
     Io, RemoteAddress,
     engine::{Engine, Message, Session},
@@ -26,6 +27,10 @@ use serde_json::json;
 use tokio::{net::TcpListener, runtime::Builder};
 
 use crate::options::Options;
+
+/// The system's allocator, counted: what it keeps for later is in the process's memory, and is nobody's.
+#[global_allocator]
+static HEAP: Cap<System> = Cap::new(System, usize::MAX);
 
 fn main() -> patera::Result {
     let mut runtime = Builder::new_multi_thread();
@@ -81,19 +86,28 @@ async fn echo_messages(session: Session) {
 /// What a watcher from outside wants to know; `polls` is there where polls can be watched.
 async fn stat(State(io): State<Io>) -> Json<serde_json::Value> {
     let stats = io.stats();
-    // proc(5), "statm": the second field is the resident pages.
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: u64 = statm.split(' ').nth(1).and_then(|text| text.parse().ok()).unwrap_or(0);
     let told = json!({
         "pid": std::process::id(),
-        "rss": pages * 4096,
+        "heap": HEAP.allocated(),
+        "rss": resident("VmRSS:"),
+        "anonymous": resident("RssAnon:"),
+        "tasks": tokio::runtime::Handle::current().metrics().num_alive_tasks(),
         "sessions": stats.sessions,
         "sockets": stats.sockets,
+        "rooms": stats.rooms,
         "recoverable": stats.recoverable,
+        "handlers_pending": stats.handlers_pending,
     });
     #[cfg(tokio_unstable)]
     let told = with_polls(told);
     Json(told)
+}
+
+/// Bytes of this process in memory, by the line of proc(5), "status" that tells of them: `RssAnon:   1234 kB`.
+fn resident(line: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let told = status.lines().find_map(|each| each.strip_prefix(line)).unwrap_or_default();
+    told.trim().trim_end_matches(" kB").parse().map_or(0, |kibibytes: u64| kibibytes * 1024)
 }
 
 #[cfg(tokio_unstable)]

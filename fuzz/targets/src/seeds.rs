@@ -30,6 +30,12 @@ pub fn of(target: &str) -> io::Result<Vec<Vec<u8>>> {
             deflated.into_iter().chain(plain.iter().map(|text| [&[1, 0], text.as_bytes()].concat())).collect()
         }
         "engineio4_payload" => bodies(&["engineio-payloads.json", "engineio-packets.json"])?,
+        "engineio4_frames" => {
+            let headers = texts("engineio-frames.json", "header_hex")?;
+            let packets = texts("engineio-packets.json", "text")?;
+            let packets = packets.iter().map(|text| [&[text.len().min(125) as u8], text.as_bytes()].concat());
+            headers.iter().map(|digits| [hex(digits), vec![b'4'; 130]].concat()).chain(packets).flat_map(cuts).collect()
+        }
         "engineio3_payload" => {
             let bodies = bodies(&["engineio3-payloads.json", "engineio3-packets.json"])?;
             ["0", "1", "2"].iter().flat_map(|form| bodies.iter().map(|body| [form.as_bytes(), body].concat())).collect()
@@ -75,6 +81,11 @@ const DEFLATED: [&[u8]; 6] = [
 /// Each for a server and for a client, in both revisions.
 fn both(rows: &[Vec<u8>], make: impl Fn(&[u8], u8) -> Vec<u8>) -> Vec<Vec<u8>> {
     (0..4).flat_map(|flags| rows.iter().map(|row| make(row, flags)).collect::<Vec<_>>()).collect()
+}
+
+/// With packets of a kilobyte, and of a megabyte.
+fn cuts(stream: Vec<u8>) -> [Vec<u8>; 2] {
+    [[&[0, 3], &stream[..]].concat(), [&[7, 3], &stream[..]].concat()]
 }
 
 /// The frames of the hostile inputs that can be said in a few bytes: masked, as a client sends them.

@@ -20,8 +20,8 @@ macro_rules! replay {
 }
 
 replay! {
-    http_query websocket_handshake websocket_frames websocket_deflate engineio3_payload engineio4_payload socketio_text
-    socketio_msgpack cluster_message connection server
+    http_query websocket_handshake websocket_frames websocket_deflate engineio3_payload engineio4_payload engineio4_frames
+    socketio_text socketio_msgpack cluster_message connection server
 }
 
 fn play(name: &str) {

@@ -5,6 +5,7 @@ mod connection;
 mod deflate;
 mod engineio3;
 mod engineio4;
+mod engineio4_frames;
 mod frames;
 mod handshake;
 mod msgpack;
@@ -27,13 +28,14 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target { name: "http_query", run: query::run },
     Target { name: "websocket_handshake", run: handshake::run },
     Target { name: "websocket_frames", run: frames::run },
     Target { name: "websocket_deflate", run: deflate::run },
     Target { name: "engineio3_payload", run: engineio3::run },
     Target { name: "engineio4_payload", run: engineio4::run },
+    Target { name: "engineio4_frames", run: engineio4_frames::run },
     Target { name: "socketio_text", run: socketio::run },
     Target { name: "socketio_msgpack", run: msgpack::run },
     Target { name: "cluster_message", run: cluster::run },

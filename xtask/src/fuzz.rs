@@ -1,6 +1,7 @@
 //! `cargo xtask fuzz`: looks for inputs for which something does not hold, with cargo-fuzz and libFuzzer.
 //!
-//! A run begins with the seeds and with what earlier runs have kept, and is bounded in time. With `--keep`, the inputs that reach all
+//! A run begins with the seeds and with what earlier runs have kept, and is bounded in time: that of the processor, for a busy machine is
+//! slow. With `--keep`, the inputs that reach all
 //! code reached so far, the shortest of them, become `fuzz/corpus/<target>.jsonl`: `cargo test` plays those, without any of this.
 
 use std::{
@@ -21,7 +22,7 @@ use crate::{
 pub(crate) struct Options {
     /// Which targets; all if none is named.
     targets: Vec<String>,
-    /// How long each is fuzzed.
+    /// How long each is fuzzed, in minutes of processor time.
     #[arg(long, default_value_t = 1.0)]
     minutes: f64,
     /// Write the inputs that reach something into `fuzz/corpus`.
@@ -34,6 +35,8 @@ pub(crate) struct Options {
 
 /// The compiler that instruments.
 const TOOLCHAIN: &str = "nightly";
+/// How long a process of libFuzzer lives, in seconds by the clock.
+const ROUND_SECONDS_MAX: u64 = 60;
 /// Longer inputs are seldom about anything else.
 const INPUT_BYTES_MAX: usize = 4096;
 /// What is kept of a target: it is read by people, and played by every test run.
@@ -58,7 +61,7 @@ pub(crate) fn run_command(options: &Options) -> Outcome {
             fuzzing.keep(target)?;
         }
     }
-    println!("\n| target | executions | seconds | coverage |\n|---|---:|---:|---|");
+    println!("\n| target | executions | processor s | coverage |\n|---|---:|---:|---|");
     lines.iter().for_each(|line| println!("{line}"));
     Ok(())
 }
@@ -108,12 +111,22 @@ impl<'a> Fuzzing<'a> {
 
     /// A line of the table.
     fn fuzz(&self, target: &str) -> Outcome<String> {
-        let inputs = self.inputs(target);
-        Program::new(&self.corpus).args(["unpack", target]).args([&inputs]).run()?;
+        Program::new(&self.corpus).args(["unpack", target]).args([&self.inputs(target)]).run()?;
         self.cargo_fuzz("build", target).run()?;
+        let mut left = Duration::from_secs_f64(self.options.minutes * 60.0);
+        let mut total = Figures::default();
+        while left > Duration::ZERO {
+            let round = self.round(target, left.as_secs().clamp(1, ROUND_SECONDS_MAX))?;
+            left = left.saturating_sub(round.time.max(Duration::from_secs(1)));
+            total = total.and(round);
+        }
+        Ok(total.row(target))
+    }
+
+    /// Goes on from the inputs of the rounds before.
+    fn round(&self, target: &str, seconds: u64) -> Outcome<Figures> {
         let log = self.scratch.join(format!("{target}.log"));
-        let seconds = (self.options.minutes * 60.0).max(1.0) as u64;
-        let program = self.cargo_fuzz("run", target).args([&inputs]).args([
+        let program = self.cargo_fuzz("run", target).args([&self.inputs(target)]).args([
             "--".to_owned(),
             format!("-max_total_time={seconds}"),
             format!("-max_len={INPUT_BYTES_MAX}"),
@@ -121,8 +134,12 @@ impl<'a> Fuzzing<'a> {
             "-timeout=10".to_owned(),
             "-print_final_stats=1".to_owned(),
         ]);
-        let start = Instant::now();
+        let (before, start) = (children_time(), Instant::now());
         let ended = program.run_into(File::create(&log).map_err(Failure::io(log.display()))?);
+        let time = match (before, children_time()) {
+            (Some(before), Some(after)) => after.saturating_sub(before),
+            _ => start.elapsed(),
+        };
         let text = fs::read(&log).map_err(Failure::io(log.display()))?;
         let text = String::from_utf8_lossy(&text);
         if let Err(failure) = ended {
@@ -133,7 +150,7 @@ impl<'a> Fuzzing<'a> {
                 log.display()
             )));
         }
-        Ok(row(target, &text, start.elapsed()))
+        Ok(Figures::read(&text, time))
     }
 
     /// The shortest inputs that reach all that was reached.
@@ -169,17 +186,47 @@ fn make(folder: &Path) -> Outcome {
     fs::create_dir_all(folder).map_err(Failure::io(folder.display()))
 }
 
-/// `| http_query | 1136605 | 31 | cov: 1494 ft: 4202 corp: 1632/81Kb |`, from what libFuzzer says at the end.
-fn row(target: &str, log: &str, elapsed: Duration) -> String {
-    let executions = log.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
-    let done = log.lines().rev().find(|line| line.contains("DONE") && line.contains("cov:"));
-    let coverage = done.and_then(|line| line.split_once("cov:")).map(|two| two.1.split("lim:").next().unwrap_or(two.1));
-    format!(
-        "| {target} | {} | {} | cov: {} |",
-        executions.unwrap_or("?").trim(),
-        elapsed.as_secs(),
-        coverage.unwrap_or("?").trim()
-    )
+/// Processor time of all children that have ended, and theirs, where the system tells: proc(5), "stat", fields 16 and 17, in hundredths.
+fn children_time() -> Option<Duration> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    let behind_name = stat.rsplit_once(") ")?.1;
+    let hundredths = behind_name.split(' ').skip(13).take(2).map(|field| field.parse::<u64>().ok());
+    Some(Duration::from_millis(10 * hundredths.sum::<Option<u64>>()?))
+}
+
+/// What libFuzzer says at the end.
+#[derive(Debug, Default, PartialEq)]
+struct Figures {
+    executions: u64,
+    time: Duration,
+    /// `324 ft: 1305 corp: 466/43Kb`.
+    coverage: String,
+}
+
+impl Figures {
+    fn read(log: &str, time: Duration) -> Self {
+        let executions = log.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+        let done = log.lines().rev().find(|line| line.contains("DONE") && line.contains("cov:"));
+        let coverage = done.and_then(|line| line.split_once("cov:")).map_or("?", |two| two.1);
+        Figures {
+            executions: executions.and_then(|text| text.trim().parse().ok()).unwrap_or(0),
+            time,
+            coverage: coverage.split("lim:").next().unwrap_or(coverage).trim().to_owned(),
+        }
+    }
+
+    fn and(self, later: Figures) -> Figures {
+        Figures {
+            executions: self.executions + later.executions,
+            time: self.time + later.time,
+            coverage: later.coverage,
+        }
+    }
+
+    /// `| http_query | 1136605 | 31 | cov: 1494 ft: 4202 corp: 1632/81Kb |`.
+    fn row(&self, target: &str) -> String {
+        format!("| {target} | {} | {} | cov: {} |", self.executions, self.time.as_secs(), self.coverage)
+    }
 }
 
 #[cfg(test)]
@@ -191,12 +238,22 @@ mod tests {
         let log = "#2\tINITED cov: 5 ft: 6 corp: 1/1b exec/s: 0 rss: 30Mb\n\
                    #900\tDONE   cov: 324 ft: 1305 corp: 466/43Kb lim: 4096 exec/s: 71055 rss: 33Mb\n\
                    stat::number_of_executed_units: 900\n";
-        let line = row("http_query", log, Duration::from_millis(2900));
-        assert_eq!(line, "| http_query | 900 | 2 | cov: 324 ft: 1305 corp: 466/43Kb |");
+        let figures = Figures::read(log, Duration::from_millis(2900));
+        assert_eq!(figures.row("http_query"), "| http_query | 900 | 2 | cov: 324 ft: 1305 corp: 466/43Kb |");
+        let both = Figures { executions: 100, time: Duration::from_secs(1), coverage: "9".to_owned() }.and(figures);
+        assert_eq!(both.row("http_query"), "| http_query | 1000 | 3 | cov: 324 ft: 1305 corp: 466/43Kb |");
     }
 
     #[test]
     fn a_log_without_figures_is_no_panic() {
-        assert_eq!(row("x", "", Duration::ZERO), "| x | ? | 0 | cov: ? |");
+        assert_eq!(Figures::read("", Duration::ZERO).row("x"), "| x | 0 | 0 | cov: ? |");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_time_of_children_is_counted() {
+        let before = children_time().expect("Linux tells");
+        Program::new("sh").args(["-c", "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done"]).run().expect("it counts");
+        assert!(children_time().expect("Linux tells") > before);
     }
 }

@@ -15,6 +15,10 @@ const msgpack = require("socket.io-msgpack-parser");
 
 const formats = {
   engineio4: (data) => payload((each) => engine4.decodePayload(data.toString(), "nodebuffer").forEach(each)),
+  engineio4_stream: async (data) => {
+    const packets = await frames(data);
+    return payload((each) => packets.forEach(each));
+  },
   engineio3: (data) => payload((each) => engine3.decodePayload(data.toString(), each)),
   engineio3_bytes: (data) => payload((each) => engine3.decodePayload(data, each)),
   socketio5: (data) => packet(new socket5.Decoder(), messages(data)),
@@ -30,6 +34,21 @@ function payload(decode) {
     if (packet.type === undefined) throw new Error("no type");
     packets.push(["close", "upgrade", "noop"].includes(packet.type) ? [packet.type, ""] : [packet.type, packet.data ?? ""]);
   });
+  return packets;
+}
+
+const PAYLOAD_BYTES_MAX = 1_000_000;
+
+async function frames(data) {
+  const { readable, writable } = engine4.createPacketDecoderStream(PAYLOAD_BYTES_MAX, "nodebuffer");
+  const writing = (async () => {
+    const writer = writable.getWriter();
+    await writer.write(data);
+    await writer.close();
+  })();
+  const packets = [];
+  for await (const packet of readable) packets.push(packet);
+  await writing;
   return packets;
 }
 
@@ -89,7 +108,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   const { format, data } = JSON.parse(line);
   let answer;
   try {
-    answer = { read: comparable(formats[format](Buffer.from(data, "base64"))) };
+    answer = { read: comparable(await formats[format](Buffer.from(data, "base64"))) };
   } catch (error) {
     answer = { refused: String(error.message ?? error).slice(0, 60) };
   }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use patera_protocol::{
-    engineio::{Message, Packet, payload::Decoder, payload_v3::Reader},
+    engineio::{FrameHeader, Message, Packet, payload::Decoder, payload_v3::Reader},
     parser::MessagePack,
     socketio::{Args, Connection, ConnectionConfig, Error, Incoming, Revision, Value},
 };
@@ -17,11 +17,16 @@ use crate::{
     input::{Input, Piece, messages},
 };
 
+/// As `parsers.mjs` has it.
+const PAYLOAD_BYTES_MAX: usize = 1_000_000;
+
 /// A wire format that both sides read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Payloads of Engine.IO 4.
     EngineIo4,
+    /// Frames of Engine.IO 4 on a byte stream.
+    EngineIo4Stream,
     /// Payloads of Engine.IO 3, as text.
     EngineIo3,
     /// The same as bytes.
@@ -39,6 +44,7 @@ impl Format {
     pub fn name(self) -> &'static str {
         match self {
             Format::EngineIo4 => "engineio4",
+            Format::EngineIo4Stream => "engineio4_stream",
             Format::EngineIo3 => "engineio3",
             Format::EngineIo3Bytes => "engineio3_bytes",
             Format::SocketIo5 => "socketio5",
@@ -54,6 +60,7 @@ impl Format {
     pub fn read(self, data: &[u8]) -> Result<Json, &'static str> {
         match self {
             Format::EngineIo4 => engineio4(data),
+            Format::EngineIo4Stream => engineio4_stream(data),
             Format::EngineIo3 => engineio3(Reader::text_as_is(), data),
             Format::EngineIo3Bytes => engineio3(Reader::bytes(), data),
             Format::SocketIo5 => socketio(Revision::V5, data),
@@ -68,6 +75,7 @@ pub fn questions(target: &str, data: &[u8]) -> Vec<(Format, Vec<u8>)> {
     let mut input = Input::new(data);
     match target {
         "engineio4_payload" => vec![(Format::EngineIo4, data.to_vec())],
+        "engineio4_frames" => vec![(Format::EngineIo4Stream, data.get(2..).unwrap_or_default().to_vec())],
         "engineio3_payload" => match input.byte() % 3 {
             0 | 1 => vec![(Format::EngineIo3, input.rest().to_vec())],
             _ => vec![(Format::EngineIo3Bytes, input.rest().to_vec())],
@@ -107,6 +115,22 @@ fn engineio4(data: &[u8]) -> Result<Json, &'static str> {
     let mut packets = Vec::new();
     while let Some(packet) = decoder.next_packet() {
         packets.push(engineio_packet(&packet.map_err(|error| error.name())?));
+    }
+    Ok(packets.into())
+}
+
+/// As many frames as are whole.
+fn engineio4_stream(mut data: &[u8]) -> Result<Json, &'static str> {
+    let mut packets = Vec::new();
+    while let Some((header, bytes)) = FrameHeader::decode(data, PAYLOAD_BYTES_MAX).map_err(|error| error.name())? {
+        let Some((payload, rest)) = data[bytes..].split_at_checked(header.length) else { break };
+        data = rest;
+        packets.push(if header.binary {
+            engineio_packet(&Packet::Message(Message::Binary(payload)))
+        } else {
+            let text = std::str::from_utf8(payload).map_err(|_| "utf8")?;
+            engineio_packet(&Packet::decode_with(text, &mut Vec::new()).map_err(|error| error.name())?)
+        });
     }
     Ok(packets.into())
 }
@@ -261,12 +285,9 @@ pub fn difference(ours: &Json, theirs: &Json) -> Option<String> {
         (Json::Object(ours), Json::Object(theirs)) if ours.keys().eq(theirs.keys()) => {
             ours.iter().zip(theirs.values()).find_map(|((key, ours), theirs)| {
                 let inner = difference(ours, theirs)?;
-                // The fields of a packet are named; what is inside of a message may be called anything.
-                Some(if matches!(key.as_str(), "type" | "nsp" | "id" | "data") {
-                    format!("{key}.{inner}")
-                } else {
-                    inner
-                })
+                // The fields of a packet are named, once; what is inside of a message may be called anything, and that, too.
+                let is_field = matches!(key.as_str(), "type" | "nsp" | "id" | "data");
+                Some(if is_field && !inner.starts_with(key) { format!("{key}.{inner}") } else { inner })
             })
         }
         (_, Json::String(theirs)) if theirs == TOO_DEEP => None,

@@ -13,7 +13,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-#[cfg(feature = "tls")]
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tower_service::Service as TowerService;
@@ -51,7 +50,7 @@ where
                         connections.spawn(serve_tls(tls.acceptor(), stream, address, service.clone(), core.clone()));
                         continue;
                     }
-                    connections.spawn(serve_connection(stream, Peer { address, secure: false }, service.clone(), core.clone()));
+                    connections.spawn(serve_plain(stream, address, service.clone(), core.clone()));
                 }
                 Err(error) => {
                     trace!(warn, "patera::engine", "cannot accept", error = %error);
@@ -65,6 +64,24 @@ where
     drop(listener);
     // Whoever has not taken its answer by then is cut off.
     let _ = tokio::time::timeout(LINGER, async { while connections.join_next().await.is_some() {} }).await;
+}
+
+/// Until its first byte a connection costs a task and nothing of HTTP, for which ten times as much is allocated.
+async fn serve_plain<S, R>(stream: TcpStream, address: RemoteAddress, service: Service<S>, core: Arc<Core>)
+where
+    S: TowerService<Request<Incoming>, Response = Response<R>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+    R: HttpBody<Data = Bytes> + Send + 'static,
+    R::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    let mut first = [0];
+    let came = tokio::select! {
+        came = tokio::time::timeout(core.config.header_timeout, stream.peek(&mut first)) => came,
+        () = core.closed.notified() => return,
+    };
+    if let Ok(Ok(1)) = came {
+        Box::pin(serve_connection(stream, Peer { address, secure: false }, service, core)).await;
+    }
 }
 
 #[cfg(feature = "tls")]

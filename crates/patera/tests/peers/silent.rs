@@ -103,6 +103,29 @@ fn five_thousand_silent_sockets_are_closed_and_leave_nothing() {
     });
 }
 
+#[test]
+fn a_connection_has_no_buffer_before_its_first_byte() {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let _alone = runtime.block_on(alone());
+    let io = echo(Config::default());
+    let address = runtime.block_on(serve(&io));
+    let mut silent = Vec::with_capacity(200);
+    // The first of all are for tables of the server and of its runtime.
+    let mut connect = |count| {
+        runtime.block_on(async {
+            let wanted = tasks() + count;
+            for _ in 0..count {
+                silent.push(TcpStream::connect(address).await.unwrap());
+            }
+            eventually(|| tasks() == wanted).await;
+        });
+    };
+    connect(100);
+    let bytes = measure(|| connect(100)).bytes_current / 100;
+    // Both ends; hyper begins with 8 KiB.
+    assert!(bytes < 3000, "{bytes} bytes for each");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_head_that_comes_byte_by_byte_is_given_up_with_its_time() {
     let _alone = alone().await;

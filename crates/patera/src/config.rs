@@ -494,6 +494,9 @@ impl Default for ConnectionStateRecovery {
 
 /// Bytes of an id that [`Config::generate_id`] makes. With a longer one the request is refused.
 pub(crate) const SESSION_ID_BYTES_MAX: usize = 128;
+/// Warnings or errors of one kind in a second; of more it is told how many there were.
+#[cfg(feature = "tracing")]
+pub(crate) const LOG_LINES_PER_SECOND_MAX: u64 = 100;
 /// What `Retry-After` says where a session must end first.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// From one look for addresses that can be forgotten to the next, at the least.

@@ -1,6 +1,9 @@
 //! WebTransport: a client of wtransport's own against the real server.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use patera::{Config, Io, Socket, Tls, Transport};
@@ -171,6 +174,7 @@ async fn what_breaks_the_frames_ends_the_session() {
     for bad in [
         &b"\x00"[..],
         b"\x7f\xff\xff\xff\xff\xff\xff\xff\xff",
+        b"\x7f\x00\x20\x00\x00\x00\x00\x00\x00",
         b"\x7f\x00\x00\x00\x00\x00\x0f\x42\x41",
         b"\x02\xff\xff",
     ] {
@@ -189,12 +193,66 @@ async fn who_says_nothing_or_nonsense_first_is_cut_off() {
     let address = listen(&io);
     let silent = connect(address, "/socket.io/", None).await.expect("a session");
     timeout(PATIENCE, silent.closed()).await.expect("without a stream it is over");
-    for first in [&b""[..], b"\x7e", b"\x0240", b"\x810", b"\x7e\xff\xff0", b"\x100{\"sid\":\"nobody\"}"] {
+    let names = [&b"\x100{\"sid\":\"nobody\"}"[..], b"\x140{\"sid\":\"__proto__\"}", b"0{\"sid\":\"__proto__\"}"];
+    for first in [&b""[..], b"\x7e", b"\x0240", b"\x810", b"\x7e\xff\xff0"].into_iter().chain(names) {
         let mut client = Client::new(address).await;
         client.write(first).await;
         client.ended().await;
     }
     assert_eq!(io.stats().sessions_opened, 0);
+}
+
+/// Passes datagrams on, and of the large ones that are for the server each second after the one behind it; how many those are.
+async fn disorder(server: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+    let address = socket.local_addr().expect("an address");
+    let swapped = Arc::new(AtomicUsize::new(0));
+    let count = swapped.clone();
+    tokio::spawn(async move {
+        let (mut client, mut held, mut datagram) = (server, None::<Vec<u8>>, [0; 2048]);
+        loop {
+            let (length, from) = match timeout(Duration::from_millis(5), socket.recv_from(&mut datagram)).await {
+                Ok(received) => received.expect("a datagram"),
+                // None came behind it.
+                Err(_) => {
+                    if let Some(held) = held.take() {
+                        socket.send_to(&held, server).await.expect("sent");
+                    }
+                    continue;
+                }
+            };
+            if from == server {
+                socket.send_to(&datagram[..length], client).await.expect("sent");
+                continue;
+            }
+            client = from;
+            if length > 1000 && held.is_none() {
+                held = Some(datagram[..length].to_vec());
+                continue;
+            }
+            socket.send_to(&datagram[..length], server).await.expect("sent");
+            if let Some(held) = held.take() {
+                socket.send_to(&held, server).await.expect("sent");
+                count.fetch_add(1, Relaxed);
+            }
+        }
+    });
+    (address, swapped)
+}
+
+#[tokio::test]
+async fn fragments_that_come_out_of_order_are_put_in_order() {
+    let io = echo(config());
+    let (address, swapped) = disorder(listen(&io)).await;
+    let mut client = Client::open(address).await;
+    let placeholder = r#"451-["echo",{"_placeholder":true,"num":0}]"#;
+    let data: Vec<u8> = (0..200_000u32).map(|n| (n % 251) as u8).collect();
+    client.text(placeholder).await;
+    client.write(b"\xff\x00\x00\x00\x00\x00\x03\x0d\x40").await;
+    client.write(&data).await;
+    assert_eq!(client.next_text().await, placeholder);
+    assert_eq!(client.next().await, Some((true, data)));
+    assert!(swapped.load(Relaxed) > 20, "{swapped:?}");
 }
 
 #[tokio::test]

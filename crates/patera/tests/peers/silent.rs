@@ -228,6 +228,44 @@ async fn an_upgrade_that_is_never_finished_is_closed_and_polling_goes_on() {
 }
 
 #[tokio::test]
+async fn polls_that_come_all_at_once_are_taken_one_at_a_time() {
+    let _alone = alone().await;
+    let io = echo(Config::default());
+    let address = serve(&io).await;
+    let before = tasks();
+    let (mut neighbour, _) = Client::connect(address).await;
+    let neighbours = io.sockets();
+    let polling = Polling::connect(address).await;
+    let resident = resident_bytes();
+    let (mut reader, mut writer) = TcpStream::connect(address).await.unwrap().into_split();
+    let polls = format!("GET {} HTTP/1.1\r\nHost: test\r\n\r\n", polling.target()).repeat(10_000);
+    let written = tokio::spawn(async move {
+        let _ = writer.write_all(polls.as_bytes()).await;
+        writer
+    });
+    let mut answer = vec![0; 4096];
+    for number in 0..200 {
+        neighbour.send(&format!(r#"421["echo",{number}]"#)).await;
+        neighbour.expect(&format!("431[{number}]")).await;
+        io.except(neighbours[0].id()).emit("news", number);
+        let length = timeout(PATIENCE, reader.read(&mut answer)).await.unwrap().unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]);
+        assert!(
+            answer.starts_with("HTTP/1.1 200 ") && answer.ends_with(&format!(r#"42["news",{number}]"#)),
+            "{answer}"
+        );
+    }
+    // Two sessions, two connections over HTTP, and who writes.
+    assert!(tasks() <= before + 5);
+    assert!(resident_bytes() < resident + GROWTH_BYTES_MAX);
+    assert_eq!(polling.post("1").await.status, 200);
+    written.abort();
+    drop((reader, written));
+    neighbour.close().await;
+    all_gone(&io, before).await;
+}
+
+#[tokio::test]
 async fn floods_of_pings_and_pongs_hold_up_nobody_and_leave_nothing() {
     let _alone = alone().await;
     let io = echo(Config::default());

@@ -150,8 +150,8 @@ pub struct Config {
     /// Addresses of which the last two limits keep something. Default 65,536, of some 50 bytes each: those that have a session now, and
     /// those that had one so lately that their rate is not as new. All beyond them count as one address.
     pub addresses_max: usize,
-    /// Messages of one client: what joins and leaves, events, acknowledgements, and each attachment. Heartbeats are none. Default
-    /// none. Over it [`rate_policy`](Self::rate_policy) decides.
+    /// Messages of one client: what joins and leaves, events, acknowledgements, each attachment, and a WebSocket's pings. Heartbeats
+    /// are none. Default none. Over it [`rate_policy`](Self::rate_policy) decides.
     pub event_rate_max: Option<Rate>,
     /// Bytes of those messages, without framing. Default none. A message larger than the burst is taken, and what came
     /// behind it waits the longer. Over it [`rate_policy`](Self::rate_policy) decides.

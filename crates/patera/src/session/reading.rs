@@ -220,10 +220,13 @@ impl<'a, A: Application> Inlet<'a, A> {
     fn deliver(&mut self, message: Message<'_>) -> Result<(), DisconnectReason> {
         self.packets += 1;
         self.bytes += message.len();
-        if let Some(throttle) = self.throttle {
-            throttle.take(message.len(), self.scope)?;
-        }
+        self.count(message.len())?;
         self.app.handle_message(message, self.scope)
+    }
+
+    /// Something came of which there may be only so much.
+    fn count(&mut self, bytes: usize) -> Result<(), DisconnectReason> {
+        self.throttle.as_mut().map_or(Ok(()), |throttle| throttle.take(bytes, self.scope))
     }
 }
 
@@ -268,6 +271,7 @@ impl<A: Application> Receiver<'_, A> {
             (Dialect::Native { .. }, Received::Text(text)) => inlet.receive_native(Message::Text(text)),
             (Dialect::Native { .. }, Received::Binary(data)) => inlet.receive_native(Message::Binary(data)),
             (Dialect::Native { .. }, Received::Pong(_)) => inlet.receive(Transport::WebSocket, Packet::Pong("")),
+            (_, Received::Ping(data)) => inlet.count(data.len()),
             (_, _) => Ok(()),
         };
         if let Err(reason) = result {

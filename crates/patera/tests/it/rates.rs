@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::SinkExt as _;
 use patera::Reply;
 use patera::{Config, DisconnectReason, Io, Rate, RatePolicy, Rest};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::memory::{Client, Polling};
 
@@ -68,6 +71,31 @@ async fn bytes_over_the_rate_wait() {
         // The second message goes over it in any case.
         assert_eq!(io.stats().throttled, 1 + u64::from(wait > 0), "{bytes} bytes");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pings_count() {
+    for (pings, closes) in [(2, false), (3, false), (4, true)] {
+        let (io, mut ended) = server(|config| {
+            config.event_rate_max = Some(Rate::per_second(10).burst(1 + 3));
+            config.rate_policy = RatePolicy::Close;
+        });
+        let mut client = Client::connect(&io).await;
+        for _ in 0..pings {
+            client.0.send(Message::Ping(Bytes::new())).await.unwrap();
+        }
+        let reason = timeout(Duration::from_secs(1), ended.recv()).await.ok().flatten();
+        assert_eq!(reason, closes.then_some(DisconnectReason::RateExceeded), "{pings} pings");
+    }
+    let (io, _ended) = server(|config| config.event_rate_max = Some(Rate::per_second(10).burst(1 + 3)));
+    let mut client = Client::connect(&io).await;
+    let started = Instant::now();
+    for _ in 0..6 {
+        client.0.send(Message::Ping(Bytes::new())).await.unwrap();
+    }
+    client.send(r#"420["echo"]"#).await;
+    while client.next().await.expect("an answer") != Message::text("430[0]") {}
+    assert_eq!(started.elapsed(), 400 * MS);
 }
 
 #[tokio::test(start_paused = true)]

@@ -35,6 +35,9 @@ static HEAP: Cap<System> = Cap::new(System, usize::MAX);
 fn main() -> patera::Result {
     let mut runtime = Builder::new_multi_thread();
     runtime.enable_all();
+    if let Ok(directives) = std::env::var("LOG") {
+        tracing_subscriber::fmt().with_env_filter(directives).with_ansi(false).with_writer(std::io::stderr).init();
+    }
     #[cfg(tokio_unstable)]
     polls::watch(&mut runtime);
     runtime.build()?.block_on(serve())
@@ -54,13 +57,8 @@ async fn serve() -> patera::Result {
     if over_http3 {
         webtransport::listen(&io)?;
     }
-    let app = Router::new()
-        .route("/hello", get(|| async { "hello" }))
-        .route("/__stat", get(stat))
-        .layer(io.layer())
-        .layer(engine.layer())
-        .layer(middleware::from_fn(tell_address))
-        .with_state(io);
+    let routes =
+        Router::new().route("/hello", get(|| async { "hello" })).route("/__stat", get(stat)).with_state(io.clone());
 
     let port: u16 = std::env::var("PORT").unwrap_or_default().parse().unwrap_or(0);
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
@@ -68,7 +66,13 @@ async fn serve() -> patera::Result {
     if std::env::var_os("EXIT_WITH_STDIN").is_some() {
         std::thread::spawn(exit_with_standard_input);
     }
-    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
+    if std::env::var_os("STANDALONE").is_some() {
+        // The limits on heads and the pause of who can accept no more are those of patera's own listener.
+        io.serve_with(listener, routes.layer(engine.layer())).await?;
+    } else {
+        let app = routes.layer(io.layer()).layer(engine.layer()).layer(middleware::from_fn(tell_address));
+        axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
+    }
     Ok(())
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use patera::parser::MessagePack;
 use patera::{
-    Config, ConnectionStateRecovery, Cookie, Cors, CorsOrigin, DeflateConfig, Error, HttpCompression, Result, SameSite,
-    Transport,
+    Config, ConnectionStateRecovery, Cookie, Cors, CorsOrigin, DeflateConfig, Error, HttpCompression, Rate, RatePolicy,
+    Result, SameSite, Transport,
 };
 use serde::Deserialize;
 
@@ -20,6 +20,8 @@ pub(crate) struct Options {
     upgrade_timeout: Option<u64>,
     connect_timeout: Option<u64>,
     max_http_buffer_size: Option<usize>,
+    handshakes_max: Option<usize>,
+    event_rate: Option<EventRate>,
     transports: Option<Vec<String>>,
     allow_eio3: Option<bool>,
     allow_upgrades: Option<bool>,
@@ -44,6 +46,14 @@ struct EngineOptions {
     own_ids: bool,
 }
 
+/// Above it a client is disconnected.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventRate {
+    per_second: u32,
+    burst: u32,
+}
+
 /// The parsers there are, but for JSON.
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -56,6 +66,7 @@ enum Form {
 struct RecoveryOptions {
     max_disconnection_duration: Option<u64>,
     skip_middlewares: Option<bool>,
+    sessions_max: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -109,6 +120,11 @@ impl Options {
         set(&mut config.upgrade_timeout, self.upgrade_timeout.map(Duration::from_millis));
         set(&mut config.connect_timeout, self.connect_timeout.map(Duration::from_millis));
         set(&mut config.max_http_buffer_size, self.max_http_buffer_size);
+        set(&mut config.handshakes_max, self.handshakes_max);
+        if let Some(EventRate { per_second, burst }) = self.event_rate {
+            config.event_rate_max = Some(Rate::per_second(per_second).burst(burst));
+            config.rate_policy = RatePolicy::Close;
+        }
         set(&mut config.allow_eio3, switch("ALLOW_EIO3", ())?.map(|on| on.is_some()));
         set(&mut config.allow_eio3, self.allow_eio3);
         set(&mut config.allow_upgrades, self.allow_upgrades);
@@ -150,6 +166,7 @@ impl RecoveryOptions {
         let mut recovery = ConnectionStateRecovery::default();
         set(&mut recovery.max_disconnection_duration, self.max_disconnection_duration.map(Duration::from_millis));
         set(&mut recovery.skip_middlewares, self.skip_middlewares);
+        set(&mut recovery.sessions_max, self.sessions_max);
         recovery
     }
 }

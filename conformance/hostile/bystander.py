@@ -4,7 +4,7 @@ usage: bystander.py PORT
 A line an echo: `<seconds> <seconds>`, the first on the clock that all processes share. It ends with its standard input."""
 import select, sys, time
 
-from run import Conn, mkframe
+from wire import Conn, mkframe
 
 PAUSE_S = 0.003
 # Who waits longer has lost the connection.
@@ -18,7 +18,8 @@ def main():
         number += 1
         left = time.monotonic()
         echo(connection, number)
-        print(left, time.monotonic() - left)
+        # Whoever waits for the first one is told of it.
+        print(left, time.monotonic() - left, flush=number == 1)
 
 
 def connect(port):

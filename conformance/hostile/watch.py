@@ -13,9 +13,12 @@ ECHO_MAX_MS = 50
 ECHO_TIMES_QUIET = 3
 # Of fewer there is no p99.
 ECHOES_MIN = 200
+# What an entry alone is judged by: it takes some seconds.
+ECHOES_OF_ENTRY_MIN = 1000
 # A quiet server is looked at between entries too, for what else the machine does comes and goes.
 REST_S = 0.5
 REST_EVERY = 10
+REST_AFTER_S = 5
 
 
 class Memory:
@@ -45,6 +48,14 @@ def longest_poll(stat):
     return longest / 1000, "/".join(file.split("/")[-3:])
 
 
+def lines(log):
+    """How many there are in the server's log, if it has one."""
+    if not log:
+        return 0
+    with open(log, "rb") as file:
+        return sum(1 for _ in file)
+
+
 def summary(whole):
     """A line on a whole set, for people."""
     beside, poll = whole["bystander"], whole["longest_poll"]
@@ -66,14 +77,16 @@ class Bystander:
         self.process = subprocess.Popen(
             [sys.executable, script, str(port)], stdin=subprocess.PIPE, stdout=self.output, stderr=subprocess.PIPE, text=True
         )
+        while not os.fstat(self.output.fileno()).st_size and self.process.poll() is None:
+            time.sleep(0.01)
         self.quiet = []
         self.played = 0
         self.rest()
 
-    def has_played(self):
+    def has_played(self, took_s):
         """Told after each entry."""
         self.played += 1
-        if self.played % REST_EVERY == 0:
+        if self.played % REST_EVERY == 0 or took_s > REST_AFTER_S:
             self.rest()
 
     def rest(self):
@@ -107,5 +120,12 @@ class Bystander:
         limit = max(ECHO_MAX_MS, ECHO_TIMES_QUIET * quiet)
         if loud > limit:
             bad.append(f"the bystander's p99 is {loud:.1f} ms; at most {limit:.1f}, for it was {quiet:.1f} on the quiet server")
-        told = {"echoes": len(self.echoes), "quiet_p99_ms": round(quiet, 2), "p99_ms": round(loud, 2)}
+        beside_each = {}
+        for id, since, until in entries:
+            count = sum(since <= left <= until for left, _ in beside_entries)
+            if count >= ECHOES_OF_ENTRY_MIN:
+                p99 = beside_each[id] = round(self.p99_ms(lambda left: since <= left <= until), 2)
+                if p99 > limit:
+                    bad.append(f"beside {id} the bystander's p99 is {p99} ms; at most {limit:.1f}")
+        told = {"echoes": len(self.echoes), "quiet_p99_ms": round(quiet, 2), "p99_ms": round(loud, 2), "p99_ms_beside": beside_each}
         return {**told, "slowest_ms": round(slowest * 1000, 1), "slowest_beside": beside}, bad

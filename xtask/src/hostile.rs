@@ -22,22 +22,36 @@ use crate::{
 /// The options of `cargo xtask hostile`.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Which entries: `base` are those against default options, the others against a server with an option.
-    #[arg(long, default_value = "base", value_parser = SETS)]
-    set: String,
+    /// Which entries: `base` are those against default options, the others against a server with an option. `resource`, `crowd` and
+    /// `storm` take minutes, for they are thousands of clients; they are no part of `cargo xtask test`.
+    #[arg(long, default_value = "base", value_delimiter = ',', value_parser = names())]
+    set: Vec<String>,
     /// Only the entries whose id matches this regular expression.
     #[arg(long)]
     only: Option<String>,
 }
 
-/// The sets that can be played.
-const SETS: [&str; 6] = ["base", "eio3", "pmd", "origins", "msgpack", "recovery"];
+/// The sets that are soon over.
+const SETS: [&str; 7] = ["base", "eio3", "pmd", "origins", "msgpack", "recovery", "files"];
+
+/// Those of thousands of clients.
+const CROWDS: [&str; 3] = ["resource", "crowd", "storm"];
+
+fn names() -> Vec<&'static str> {
+    SETS.into_iter().chain(CROWDS).collect()
+}
 
 /// Plays what was asked for and prints each entry that differs.
 pub(crate) fn run_command(options: &Options) -> Outcome {
     let workspace = Workspace::load()?;
     build()?;
-    judge(&play(&workspace, &options.set, options.only.as_deref())?)
+    let mut rows = Vec::new();
+    for set in &options.set {
+        for only in parts(set, options.only.as_deref())? {
+            rows.extend(play(&workspace, set, only.as_deref())?);
+        }
+    }
+    judge(&rows)
 }
 
 /// All sets, as a part of `cargo xtask test`: one line of totals.
@@ -48,6 +62,26 @@ pub(crate) fn run_all(workspace: &Workspace) -> Outcome {
         rows.extend(play(workspace, set, None)?);
     }
     judge(&rows)
+}
+
+/// What is played against one server: each crowd has its own, for an allocator keeps what it has had from the system.
+fn parts(set: &str, only: Option<&str>) -> Outcome<Vec<Option<String>>> {
+    if !CROWDS.contains(&set) {
+        return Ok(vec![only.map(str::to_owned)]);
+    }
+    let listed = player("0", set, only).args(["--list"]).output();
+    let ids = listed.ok_or_else(|| Failure::own(format!("no entry of {set} is called so")))?;
+    Ok(ids.lines().map(|id| Some(format!("^{id}$"))).collect())
+}
+
+/// The player of one set against the server on a port.
+fn player(port: &str, set: &str, only: Option<&str>) -> Program {
+    let script = workspace::conformance().join("hostile/run.py");
+    let program = Program::new("python3").args([script]).args([port, "--set", set]);
+    match only {
+        None => program,
+        Some(pattern) => program.args(["--only", pattern]),
+    }
 }
 
 /// The folder in the target directory for what is built so that tokio tells of polls: everything else would be built anew otherwise.
@@ -68,12 +102,8 @@ fn play(workspace: &Workspace, set: &str, only: Option<&str>) -> Outcome<Vec<Val
     let log = scratch.join("hostile-server.log");
     let program = workspace.program(POLLS, "hostile").join("conformance-server");
     let mut server = Server::start(&program, set, &log)?;
-    let script = workspace::conformance().join("hostile/run.py");
-    let mut program = Program::new("python3").args([script]).args([&server.port, "--set", set]);
-    if let Some(pattern) = only {
-        program = program.args(["--only", pattern]);
-    }
-    program.args(["--out".as_ref(), rows.as_os_str()]).run()?;
+    let program = player(&server.port, set, only);
+    program.args(["--out".as_ref(), rows.as_os_str(), "--log".as_ref(), log.as_os_str()]).run()?;
     server.check_alive()?;
     check_log(&log)?;
     read_rows(&rows)
@@ -131,6 +161,10 @@ fn survived(rows: &[Value]) -> Outcome {
     if differing > 0 { Err(Failure::own(format!("{differing} hostile inputs differ"))) } else { Ok(()) }
 }
 
+/// Files that the server may open, where they are to run out, and where they are not to.
+const FILES_FEW: u32 = 1024;
+const FILES_MANY: u32 = 20_000;
+
 /// The conformance server on a port of its own; it ends with this handle.
 struct Server {
     process: Child,
@@ -142,12 +176,24 @@ impl Server {
     fn start(program: &Path, set: &str, log: &Path) -> Outcome<Self> {
         let log = File::create(log).map_err(Failure::io(log.display()))?;
         let options = match set {
+            "crowd" => r#"{"handshakes_max": 60000, "event_rate": {"per_second": 1000, "burst": 5000}}"#,
+            "storm" => r#"{"connection_state_recovery": {"sessions_max": 20000}}"#,
             "origins" => r#"{"origins": ["https://good.example"]}"#,
             "msgpack" => r#"{"parser": "msgpack"}"#,
             "recovery" => r#"{"connection_state_recovery": {}}"#,
             _ => "{}",
         };
-        let program = Program::new(program).env("PORT", "0").env("OPTIONS", options).env("EXIT_WITH_STDIN", "1");
+        let crowded = CROWDS.contains(&set);
+        let program = match set == "files" || crowded {
+            false => Program::new(program),
+            // prlimit(1) becomes the server, so that it is that process which ends with this handle.
+            true => {
+                let files = format!("--nofile={}:", if crowded { FILES_MANY } else { FILES_FEW });
+                // The limits that are played are those of patera's own listener.
+                Program::new("prlimit").args([files.as_ref(), program.as_os_str()]).env("STANDALONE", "1")
+            }
+        };
+        let program = program.env("PORT", "0").env("LOG", "info").env("OPTIONS", options).env("EXIT_WITH_STDIN", "1");
         let switch = |on| if on { "1" } else { "0" };
         let program = program.env("PER_MESSAGE_DEFLATE", switch(set == "pmd")).env("ALLOW_EIO3", switch(set == "eio3"));
         let mut server = Self { process: program.spawn_server(log)?, port: String::new() };

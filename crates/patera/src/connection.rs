@@ -16,6 +16,7 @@ use crate::core::Shared;
 use crate::details::DisconnectDetails;
 use crate::dispatch;
 use crate::error::{DisconnectReason, Error};
+use crate::handler::DROP;
 use crate::io::IoInner;
 use crate::lines;
 use crate::namespace::NamespaceInner;
@@ -132,7 +133,10 @@ impl Connection {
             },
             Outcome::Stepped { number, decision } => match self.socket(number) {
                 None => Ok(()),
-                Some(socket) => lines::resume(&socket, decision, &mut self.tasks, scope.waker),
+                Some(socket) => {
+                    let resume = || lines::resume(&socket, decision, &mut self.tasks, scope.waker);
+                    dispatch::guarded(&socket, DROP, resume)
+                }
             },
         }
     }

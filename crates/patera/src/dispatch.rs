@@ -118,6 +118,29 @@ pub(crate) fn event(
     tasks: &mut Tasks,
     waker: &Waker,
 ) -> Result<(), DisconnectReason> {
+    guarded(socket, name, || start_handlers(socket, name, args, ack, tasks, waker))
+}
+
+/// A handler may go with its last call, and what it holds panic then: as good as a panic in the handler.
+pub(crate) fn guarded(
+    socket: &Socket,
+    event: &str,
+    run: impl FnOnce() -> Result<(), DisconnectReason>,
+) -> Result<(), DisconnectReason> {
+    catch(run).unwrap_or_else(|| {
+        socket.report(event, &Failure::Panic);
+        Err(DisconnectReason::HandlerPanicked)
+    })
+}
+
+fn start_handlers(
+    socket: &Socket,
+    name: &str,
+    args: &Args<'_>,
+    ack: Option<u64>,
+    tasks: &mut Tasks,
+    waker: &Waker,
+) -> Result<(), DisconnectReason> {
     if !socket.is_connected() {
         return Ok(());
     }

@@ -215,7 +215,7 @@ pub enum Failure {
     Handler(Error),
     /// An event middleware refused the event.
     Refused(Error),
-    /// The handler panicked; its connection is closed.
+    /// The handler panicked, or what it was given with its socket, when it was dropped; its connection is closed.
     Panic,
 }
 
@@ -249,6 +249,7 @@ impl<P, H: handler::Handler<Server, P>> Handler<P> for H {}
 pub(crate) const CONNECTION: &str = "(connection)";
 pub(crate) const DISCONNECTING: &str = "(disconnecting)";
 pub(crate) const DISCONNECT: &str = "(disconnect)";
+pub(crate) const DROP: &str = "(drop)";
 /// What handlers of any event are registered for; failures are reported under the event's own name.
 pub(crate) const ANY: &str = "(any)";
 pub(crate) const MIDDLEWARE: &str = "(middleware)";

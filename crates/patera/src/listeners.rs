@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use crate::handler::{EventHandler, Handler, Middleware, event_handler};
 use crate::room_events::RoomEvent;
 use crate::socket::Socket;
+use crate::tasks::drop_each;
 
 /// What `on` and its kin return, and what `off` takes. Unique in the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -153,6 +154,14 @@ impl Listeners {
         removed.outgoing.extend(self.outgoing.extract_if(.., |outgoing| outgoing.id == id));
         removed.rooms.extend(self.rooms.extract_if(.., |listener| listener.id == id));
         removed
+    }
+
+    /// False if something panicked that a listener holds.
+    pub(crate) fn drop_each(self) -> bool {
+        let Listeners { events, any, middlewares, outgoing, rooms, connection, disconnecting, disconnect } = self;
+        let handlers =
+            events.into_values().flatten().chain(any).chain(connection).chain(disconnecting).chain(disconnect);
+        drop_each(handlers) & drop_each(middlewares) & drop_each(outgoing) & drop_each(rooms)
     }
 
     pub(crate) fn off_event(&mut self, event: &str) -> Removed {

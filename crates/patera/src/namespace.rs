@@ -233,7 +233,8 @@ impl Namespace {
 
     /// Sets what is told of failures in handlers: arguments that do not fit, errors returned, panics. Without it they are traced.
     ///
-    /// The text is the event, or `(connection)`, `(disconnecting)`, `(disconnect)`, `(middleware)`.
+    /// The text is the event, or `(connection)`, `(disconnecting)`, `(disconnect)`, `(middleware)`; `(drop)` where what was kept with a
+    /// socket panicked when it was dropped.
     pub fn on_error(&self, hook: impl Fn(&Socket, &str, &Failure) + Send + Sync + 'static) -> &Self {
         let hook: ErrorHook = Arc::new(hook);
         self.inner.change(|hooks| hooks.error = Some(hook.clone()));

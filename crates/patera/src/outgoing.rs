@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use patera_protocol::socketio::{OwnedArgs, Value};
 
+use crate::handler::Failure;
 use crate::listeners::Outgoing;
 use crate::namespace::NamespaceInner;
 use crate::prepared::Prepared;
 use crate::socket::{Socket, SocketInner};
 use crate::tasks::catch;
-use crate::trace::trace;
 
 /// An event is on its way to these sockets. Called without a lock: what hears of it is the user's.
 #[cold]
@@ -19,7 +19,7 @@ pub(crate) fn tell<'a>(
     event: &str,
     prepared: &Prepared,
 ) {
-    let mut values = None;
+    let (mut values, mut failed) = (None, Vec::new());
     for socket in sockets {
         let hooks = namespace.hooks();
         let own = socket.outgoing_hooks();
@@ -29,11 +29,16 @@ pub(crate) fn tell<'a>(
         }
         let socket = Socket(socket.clone());
         let values = values.get_or_insert_with(|| decode(prepared));
-        for Outgoing { hook, .. } in all {
-            if catch(|| hook(&socket, event, values)).is_none() {
-                trace!(error, "patera::socket", "a hook of outgoing events panicked", namespace = %namespace.name, event = ?event);
-            }
+        let panics =
+            all.map(|Outgoing { hook, .. }| catch(|| hook(&socket, event, values))).filter(Option::is_none).count();
+        if panics > 0 {
+            socket.end_after_panic();
+            failed.push(socket);
         }
+    }
+    // Whoever hears of it may emit, which these do not hear any more.
+    for socket in failed {
+        socket.report(event, &Failure::Panic);
     }
 }
 

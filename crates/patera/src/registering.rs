@@ -103,7 +103,8 @@ impl Namespace {
     /// Adds a function that hears of every event sent to a socket of this namespace: the socket, the event, its arguments.
     ///
     /// It is called by whoever emits, behind the emit, for each socket that the event was put on the way to, of a broadcast
-    /// too. Acknowledgements are no events. It costs each emit a copy of the arguments.
+    /// too. Acknowledgements are no events. It costs each emit a copy of the arguments. A panic ends the connection that it was called
+    /// for, and is reported as a handler's.
     pub fn on_any_outgoing(&self, hook: impl Fn(&Socket, &str, &[Value]) + Send + Sync + 'static) -> ListenerId {
         self.inner.watch_outgoing();
         let outgoing = Outgoing::new(hook);

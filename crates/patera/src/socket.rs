@@ -272,6 +272,13 @@ impl Socket {
         }
     }
 
+    /// The user's code panicked for it where nobody returns that: nothing more is emitted, and the connection ends.
+    pub(crate) fn end_after_panic(&self) {
+        self.0.leave();
+        let reason = DisconnectReason::HandlerPanicked;
+        self.0.session.outbox.command(Command::Close { reason, flush: false });
+    }
+
     pub(crate) fn report(&self, event: &str, failure: &Failure) {
         self.0.namespace.report(self, event, failure);
     }

@@ -14,6 +14,10 @@ impl TypeMap {
         self.0.insert(TypeId::of::<T>(), Arc::new(value))
     }
 
+    pub(crate) fn into_values(self) -> impl Iterator<Item = Arc<dyn Any + Send + Sync>> {
+        self.0.into_values()
+    }
+
     pub(crate) fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         self.0.get(&TypeId::of::<T>())?.clone().downcast().ok()
     }

@@ -159,3 +159,8 @@ impl Future for Waiting {
 pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(run)).ok()
 }
+
+/// Drops what is the user's, one by one: two that panicked in one go would abort the process. False if one did.
+pub(crate) fn drop_each<T>(values: impl IntoIterator<Item = T>) -> bool {
+    values.into_iter().map(|value| catch(|| drop(value))).filter(Option::is_none).count() == 0
+}

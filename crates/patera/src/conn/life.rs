@@ -12,7 +12,7 @@ use crate::error::DisconnectReason;
 use crate::listeners::ListenerId;
 use crate::prepared::Prepared;
 use crate::sync::{AtomicU8, Mutex};
-use crate::tasks::catch;
+use crate::tasks::{catch, drop_each};
 use crate::trace::trace;
 
 pub(crate) enum Event<'a> {
@@ -161,8 +161,10 @@ impl Life {
 
     /// Drops all that listen, which may hold this very session.
     pub(crate) fn clear(&self) {
-        let hooks = self.rare.lock().as_mut().map(|rare| mem::take(&mut rare.hooks));
-        drop(hooks);
+        let hooks = self.rare.lock().as_mut().map(|rare| mem::take(&mut rare.hooks)).unwrap_or_default();
+        if !drop_each(Arc::unwrap_or_clone(hooks)) {
+            trace!(error, "patera::engine", "what a listener of a connection holds panicked when it was dropped");
+        }
     }
 
     /// Why exactly it ends, by who knows it. The first one counts: what comes then is a consequence.

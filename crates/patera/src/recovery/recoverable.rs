@@ -420,13 +420,11 @@ impl Recoverable {
     }
 
     /// A socket drops what it keeps: if nobody comes back, the data too, which may hold that very socket.
-    pub(crate) fn clear(&self) {
+    #[must_use = "it is the user's"]
+    pub(crate) fn clear(&self) -> Option<Arc<dyn Data>> {
         let mut state = self.state.lock();
-        if let Holder::Ended = state.holder {
-            state.is_cleared = true;
-            let data = state.data.take();
-            drop(state);
-            drop(data);
-        }
+        let Holder::Ended = state.holder else { return None };
+        state.is_cleared = true;
+        state.data.take()
     }
 }

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use patera_protocol::socketio::{Args, OwnedArgs, Slot, encode};
 use serde::Serialize;
 
+use super::Socket;
 use super::kept::{Data, Keeping, Kept};
 use crate::config::OutboxPolicy;
 use crate::core::Shared;
 use crate::error::{DisconnectReason, EmitError};
 use crate::flush::Sleepers;
-use crate::handler::Middleware;
+use crate::handler::{DROP, Failure, Middleware};
 use crate::io::IoInner;
 use crate::listeners::{Handlers, Listener, ListenerId, Listeners, Outgoing, Removed, listens};
 use crate::namespace::NamespaceInner;
@@ -23,6 +24,7 @@ use crate::recovery::{self, Ended, Event, Number, Recoverable, Recovery};
 use crate::rooms::Joined;
 use crate::sid::Id;
 use crate::sync::{AtomicU8, Mutex};
+use crate::tasks::drop_each;
 
 /// Small, for there may be a million: what most sockets do not have is boxed.
 pub(crate) struct SocketInner {
@@ -387,12 +389,14 @@ impl SocketInner {
         }
     }
 
-    /// Drops handlers and data, which may hold this very socket.
-    pub(crate) fn clear(&self) {
+    /// Drops handlers and data, which may hold this very socket. It may be a sweep, or a session torn down: what panics goes no further.
+    pub(crate) fn clear(self: &Arc<Self>) {
         let kept = mem::replace(&mut *self.kept.lock(), Kept::Cleared);
-        drop(kept);
-        if let Some(recoverable) = self.recoverable() {
-            recoverable.clear();
+        let data = self.recoverable().and_then(|recoverable| recoverable.clear());
+        if !(kept.drop_each() & drop_each(data)) {
+            let socket = Socket(self.clone());
+            socket.end_after_panic();
+            socket.report(DROP, &Failure::Panic);
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::listeners::Listeners;
 use crate::outbox::Item;
 use crate::recovery::Number;
 use crate::state::TypeMap;
+use crate::tasks::drop_each;
 
 /// What a socket has beside its connection.
 #[derive(Default)]
@@ -37,6 +38,14 @@ impl Kept {
             *self = Kept::Something(Box::default());
         }
         self.get_mut()
+    }
+
+    /// Drops all of it. False if something of the user's panicked.
+    pub(super) fn drop_each(self) -> bool {
+        let Kept::Something(keeping) = self else { return true };
+        let Keeping { listeners, data, extensions, .. } = *keeping;
+        let extensions = extensions.into_iter().flat_map(|extensions| extensions.into_values());
+        listeners.drop_each() & drop_each(data) & drop_each(extensions)
     }
 
     pub(super) fn get(&self) -> Option<&Keeping> {

@@ -3,9 +3,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use patera::{AckError, Bus, Config, EventName, Failure, Io, MemoryBus, Reply, Socket, Uid, Value};
+use patera::{
+    AckError, Bus, Config, ConnectionStateRecovery, DisconnectReason, EventName, Failure, Io, MemoryBus, Reply, Socket,
+    Uid, Value,
+};
 use patera_cluster::{BusFuture, Incoming, Message};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::sync::mpsc;
@@ -152,6 +156,201 @@ async fn arguments_that_panic_are_the_fault_of_who_emits_them() {
     client.close().await;
     assert!(matches!(answer.await, Err(AckError::Disconnected)));
     drop(socket);
+    all_gone(&io, before).await;
+}
+
+#[tokio::test]
+async fn a_listener_of_outgoing_events_that_panics_ends_the_connection_it_was_called_for() {
+    let _alone = alone().await;
+    let io = Io::new();
+    io.on("emit", async |socket: Socket| socket.emit("bad", 2));
+    io.on_any_outgoing(|socket, event, _| assert!(event != "bad" || socket.rooms().is_empty(), "its own fault"));
+    let (failures, mut reported) = mpsc::unbounded_channel();
+    let all = io.clone();
+    io.on_error(move |socket, event, failure| {
+        assert!(matches!(failure, Failure::Panic), "{failure}");
+        failures.send((socket.id().to_owned(), event.to_owned())).unwrap();
+        // To all who are left: the listener is called again.
+        all.emit("bad", "reported");
+    });
+    let (reasons, mut ended) = mpsc::unbounded_channel();
+    io.on_disconnect(async move |reason: DisconnectReason| reasons.send(reason).unwrap());
+    let address = serve(&io).await;
+    let before = tasks();
+    let (mut neighbour, _) = Client::connect(address).await;
+    let (mut one, one_id) = Client::connect(address).await;
+    io.socket(&one_id).unwrap().join("room");
+    let (mut other, other_id) = Client::connect(address).await;
+    io.socket(&other_id).unwrap().on_any_outgoing(|_, event, _| assert!(event != "bad", "its own fault"));
+    let (mut third, third_id) = Client::connect(address).await;
+    io.socket(&third_id).unwrap().join("room");
+    third.send(r#"42["emit"]"#).await;
+    third.closed().await;
+    assert_eq!(reported.recv().await, Some((third_id, "bad".to_owned())));
+    let told = [reported.recv().await.unwrap(), reported.recv().await.unwrap()];
+    for id in [one_id, other_id] {
+        assert!(told.contains(&(id, "bad".to_owned())), "{told:?}");
+    }
+    one.closed().await;
+    other.closed().await;
+    for _ in 0..3 {
+        assert_eq!(ended.recv().await, Some(DisconnectReason::HandlerPanicked));
+        neighbour.expect(r#"42["bad","reported"]"#).await;
+    }
+    assert!(reported.try_recv().is_err(), "each once");
+    assert_eq!(io.stats().sockets, 1);
+    neighbour.close().await;
+    all_gone(&io, before).await;
+}
+
+/// Panics when it is dropped.
+#[derive(Deserialize)]
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a destructor's own fault");
+    }
+}
+
+impl Serialize for Bomb {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_unit()
+    }
+}
+
+/// Keeps something of the user's with a socket until its end.
+type Keep = fn(&Socket);
+
+/// A copy for each call; what it holds goes with the last.
+fn bomb() -> Arc<Bomb> {
+    Arc::new(Bomb)
+}
+
+const KEEPS: [(&str, Keep); 11] = [
+    ("data", |socket| socket.data_set(Bomb)),
+    ("extension", |socket| socket.extension_set(Bomb)),
+    ("handler", |socket| {
+        let bomb = bomb();
+        socket.on("never", async move || drop(bomb));
+    }),
+    ("handler of anything", |socket| {
+        let bomb = bomb();
+        socket.on_any(async move || drop(bomb));
+    }),
+    ("listener of what goes out", |socket| {
+        let bomb = bomb();
+        socket.on_any_outgoing(move |_, _, _| drop(bomb.clone()));
+    }),
+    ("middleware", |socket| {
+        let bomb = bomb();
+        socket.event_middleware(async move || drop(bomb));
+    }),
+    ("disconnecting handler", |socket| {
+        let bomb = bomb();
+        socket.on_disconnecting(async move || drop(bomb));
+    }),
+    ("disconnect handler", |socket| {
+        let bomb = bomb();
+        socket.on_disconnect(async move || drop(bomb));
+    }),
+    ("disconnect handler that waits", |socket| {
+        let bomb = bomb();
+        socket.on_disconnect(async move || {
+            tokio::task::yield_now().await;
+            drop(bomb);
+        });
+    }),
+    ("two at once", |socket| {
+        socket.extension_set(Bomb);
+        socket.data_set(Bomb);
+    }),
+    ("all at once", |socket| KEEPS[2..10].iter().for_each(|(_, keep)| keep(socket))),
+];
+
+#[tokio::test]
+async fn what_panics_when_it_is_dropped_costs_its_own_connection() {
+    let _alone = alone().await;
+    let mut config = Config::default();
+    let mut recovery = ConnectionStateRecovery::default();
+    recovery.max_disconnection_duration = Duration::ZERO;
+    config.connection_state_recovery = Some(recovery);
+    for (round, config) in [Config::default(), config].into_iter().enumerate() {
+        let io = Io::with_config(config);
+        io.on("echo", async |n: u32| Reply(n));
+        let (failures, mut reported) = mpsc::unbounded_channel();
+        io.of("/other");
+        io.on_error(move |socket, event, failure| {
+            assert!(matches!(failure, Failure::Panic), "{failure}");
+            failures.send((socket.id().to_owned(), event.to_owned())).unwrap();
+        });
+        let address = serve(&io).await;
+        let before = tasks();
+        let (mut neighbour, _) = Client::connect(address).await;
+        let ends = ["leaves", "is disconnected", "is closed", "is lost"].into_iter().cycle().skip(round);
+        for ((what, keep), end) in KEEPS.into_iter().zip(ends) {
+            let (mut client, ids) = Client::connect(address).await;
+            // A private id stands behind it.
+            let id = ids.split('"').next().unwrap().to_owned();
+            client.send("40/other,").await;
+            assert!(client.text().await.starts_with("40/other,"));
+            let socket = io.socket(&id).unwrap();
+            keep(&socket);
+            match end {
+                "leaves" => client.send("41").await,
+                "is disconnected" => socket.disconnect(),
+                "is closed" => socket.close(),
+                _ => client.0.get_ref().get_ref().set_zero_linger().unwrap(),
+            }
+            drop(socket);
+            if end != "is lost" {
+                client.closed().await;
+            }
+            drop(client);
+            assert_eq!(reported.recv().await, Some((id, "(drop)".to_owned())), "{what} {end}");
+            eventually(|| io.stats().sessions == 1 && io.stats().recoverable == 0).await;
+            assert_eq!((io.stats().sockets, io.stats().handlers_pending), (1, 0), "{what} {end}");
+            // The data of a client that may come back goes later than the rest.
+            let again = reported.try_recv();
+            assert!(again.is_err() || (round == 1 && what == "all at once"), "once: {what} {end}");
+            neighbour.send(r#"421["echo",7]"#).await;
+            neighbour.expect("431[7]").await;
+        }
+        neighbour.close().await;
+        all_gone(&io, before).await;
+    }
+}
+
+/// One call, and what it captured goes with it.
+#[tokio::test]
+async fn a_handler_of_once_that_panics_when_it_is_dropped_ends_its_connection() {
+    let _alone = alone().await;
+    let io = Io::new();
+    let (failures, mut reported) = mpsc::unbounded_channel();
+    io.on_error(move |_, event, failure| failures.send((event.to_owned(), failure.to_string())).unwrap());
+    let (reasons, mut ended) = mpsc::unbounded_channel();
+    io.on_disconnect(async move |reason: DisconnectReason| reasons.send(reason).unwrap());
+    let address = serve(&io).await;
+    let before = tasks();
+    let (neighbour, _) = Client::connect(address).await;
+    for is_sequential in [false, true] {
+        if is_sequential {
+            io.sequential();
+        }
+        let (mut client, id) = Client::connect(address).await;
+        let bomb = bomb();
+        io.socket(&id).unwrap().once("once", async move || {
+            tokio::task::yield_now().await;
+            drop(bomb);
+        });
+        client.send(r#"42["once"]"#).await;
+        client.closed().await;
+        assert_eq!(reported.recv().await, Some(("once".to_owned(), "a handler panicked".to_owned())));
+        assert_eq!(ended.recv().await, Some(DisconnectReason::HandlerPanicked));
+        eventually(|| io.stats().sessions == 1).await;
+    }
+    assert!(reported.try_recv().is_err(), "each once");
+    neighbour.close().await;
     all_gone(&io, before).await;
 }
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
-const living = ["sessions", "sockets", "rooms", "recoverable", "handlers_pending"];
+const living = ["sessions", "sockets", "rooms", "recoverable", "handlers_pending", "acks_pending"];
 
 export class Watch {
   /** Under load: when in seconds, and bytes: in use, and of the process's own memory (what an allocator keeps for later is in that, too). */

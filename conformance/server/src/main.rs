@@ -101,6 +101,7 @@ async fn stat(State(io): State<Io>) -> Json<serde_json::Value> {
         "rooms": stats.rooms,
         "recoverable": stats.recoverable,
         "handlers_pending": stats.handlers_pending,
+        "acks_pending": stats.acks_pending,
     });
     #[cfg(tokio_unstable)]
     let told = with_polls(told);

@@ -256,7 +256,7 @@ impl Namespace {
     ///
     /// Without it every text or binary message is the event `message`, and `message` with one string or bytes goes out as just
     /// that; other events go out as the JSON above, but there is no `connect`, and no way to acknowledge.
-    /// What is no such JSON closes with 1008.
+    /// What is no such JSON closes with 1008 and the reason `parse error`.
     pub fn native(&self, path: &str) -> &Self {
         self.io.add_native(path, self.inner.clone());
         self

@@ -99,6 +99,9 @@ impl Packet {
         }
         let incoming: Incoming<'_> = serde_json::from_str(text)?;
         let args = incoming.args.map_or("[]", RawValue::get);
+        if !args.starts_with('[') {
+            return Err(serde::de::Error::custom("args is no array"));
+        }
         let (args, attachments) = take_bytes(args);
         let ack = incoming.ack.map(|id| id.to_string()).unwrap_or_default();
         let array = match &incoming.event {
@@ -324,7 +327,11 @@ impl Application for NativeConnection {
             message => Packet::from_raw(message, &prefix),
         };
         let packet = packet.map_err(|_| DisconnectReason::ParseError)?;
-        self.feed(&packet, scope)?;
+        // What breaks the rules of Socket.IO, a name that nobody may use or an answer to nothing, is no message of ours either.
+        self.feed(&packet, scope).map_err(|reason| match reason {
+            DisconnectReason::ForcedClose => DisconnectReason::ParseError,
+            reason => reason,
+        })?;
         self.close_if_left(scope);
         Ok(())
     }

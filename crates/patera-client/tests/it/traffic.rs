@@ -220,7 +220,7 @@ async fn handlers_fail_for_themselves() {
     });
     within(client.connect()).await.unwrap();
     let answer: Value = within(client.emit_with_ack("call", "number")).await.unwrap();
-    assert!(answer["error"].as_str().unwrap().starts_with("argument 0"), "{answer}");
+    assert!(answer["error"].as_str().unwrap().starts_with("argument 1"), "{answer}");
     let answer: Value = within(client.emit_with_ack("call", "panic")).await.unwrap();
     assert_eq!(answer.as_str(), Some("the next one"));
     let answer: Value = within(client.emit_with_ack("call", "error")).await.unwrap();

@@ -248,12 +248,16 @@ impl ArgumentError {
     }
 }
 
+/// For people, who count from one; where in the JSON it was says nothing to them.
 impl fmt::Display for ArgumentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.missing {
-            true => write!(f, "argument {} is missing", self.index),
-            false => write!(f, "argument {}: {}", self.index, self.source),
+        let number = self.index.saturating_add(1);
+        if self.missing {
+            return write!(f, "argument {number} is missing");
         }
+        let text = self.source.to_string();
+        let place = format!(" at line {} column {}", self.source.line(), self.source.column());
+        write!(f, "argument {number}: {}", text.strip_suffix(&place).unwrap_or(&text))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::conn::{Event, Told, kinds};
 use crate::error::DisconnectReason;
 use crate::outbox::Command;
 use crate::trace::trace;
-use crate::transport::PostAnswer;
+use crate::transport::{PostAnswer, WebSocketLink};
 
 #[derive(Clone, Copy)]
 pub(super) struct Ending {
@@ -62,7 +62,7 @@ impl<A: Application> Session<A> {
             Link::WebSocket(_) if ending.farewell == Farewell::None => None,
             Link::WebSocket(link) => {
                 if ending.farewell == Farewell::Now {
-                    link.close(close_code(ending.reason));
+                    close_link(link, ending.reason);
                 }
                 Some(self.shared.core.config.outbox_stall_timeout)
             }
@@ -219,7 +219,7 @@ impl<A: Application> Session<A> {
         if link.is_closing() {
             return link.poll_shutdown(&mut Context::from_waker(waker)).is_ready();
         }
-        link.close(close_code(reason));
+        close_link(link, reason);
         self.write(waker, now) && self.close_websocket(waker, now)
     }
 
@@ -248,12 +248,15 @@ impl<A: Application> Session<A> {
     }
 }
 
-fn close_code(reason: DisconnectReason) -> CloseCode {
-    match reason {
+/// Where it was no ordinary end, the reason is told in words.
+fn close_link(link: &mut WebSocketLink, reason: DisconnectReason) {
+    let code = match reason {
         DisconnectReason::ServerShuttingDown => CloseCode::AWAY,
         DisconnectReason::OutboxFull | DisconnectReason::RateExceeded | DisconnectReason::ParseError => {
             CloseCode::POLICY
         }
+        DisconnectReason::HandlerPanicked => CloseCode::INTERNAL,
         _ => CloseCode::NORMAL,
-    }
+    };
+    link.close(code, if code == CloseCode::NORMAL { "" } else { reason.as_str() });
 }

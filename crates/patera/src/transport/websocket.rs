@@ -163,8 +163,8 @@ impl WebSocketLink {
     }
 
     /// Starts the closing handshake: the frame goes out behind what waits.
-    pub(crate) fn close(&mut self, code: CloseCode) {
-        self.connection.close(code, "");
+    pub(crate) fn close(&mut self, code: CloseCode, reason: &str) {
+        self.connection.close(code, reason);
     }
 
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {

@@ -279,7 +279,7 @@ async fn server_side_events_are_answered_by_each_other_server() {
     let refused = servers[0].server_side_emit_with_ack::<Value>("fails", 1).await.unwrap();
     assert!(refused.iter().all(|answer| answer["error"] == Value::from("no")), "{refused:?}");
     let misfit = servers[0].server_side_emit_with_ack::<Value>("fails", "text").await.unwrap();
-    assert!(misfit.iter().all(|answer| answer["error"].as_str().unwrap().starts_with("argument 0")), "{misfit:?}");
+    assert!(misfit.iter().all(|answer| answer["error"].as_str().unwrap().starts_with("argument 1")), "{misfit:?}");
     let reserved = servers[0].server_side_emit_with_ack::<Value>("connect", ()).await.unwrap_err();
     assert!(matches!(reserved.failures[..], [AckError::Emit(_)]));
 }

@@ -119,7 +119,7 @@ async fn arguments_that_do_not_fit_a_middleware_refuse_the_event() {
     let (mut client, _) = Client::connect(serve(&io).await).await;
     client.send(r#"421["e","text"]"#).await;
     let answer = client.text().await;
-    assert!(answer.starts_with(r#"431[{"error":"argument 0"#), "{answer}");
+    assert!(answer.starts_with(r#"431[{"error":"argument 1"#), "{answer}");
     assert_eq!(reported.recv().await, Some(("e".to_owned(), true)));
     client.send(r#"422["e",1]"#).await;
     client.expect(r#"432["handled"]"#).await;

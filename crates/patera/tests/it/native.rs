@@ -78,6 +78,32 @@ async fn query_is_the_auth_and_a_refusal_closes() {
 }
 
 #[tokio::test]
+async fn what_is_no_message_closes_with_a_reason() {
+    let io = Io::new();
+    io.native("/ws");
+    io.on("boom", async || -> () { panic!("on purpose") });
+    let address = serve(&io).await;
+    let faults = [
+        "{bad",
+        "[1]",
+        r#"{"ev":1}"#,
+        r#"{"event":"x","args":5}"#,
+        r#"{"event":"x","args":{"a":[]}}"#,
+        r#"{"event":"connect"}"#,
+    ];
+    for (text, code, reason) in faults.map(|text| (text, 1008, "parse error")).into_iter().chain([(
+        r#"{"event":"boom"}"#,
+        1011,
+        "handler panicked",
+    )]) {
+        let mut native = Client::open(address, "/ws", JSON).await;
+        native.text().await;
+        native.send(text).await;
+        assert_eq!(native.close_frame().await, Some((code, reason.to_owned())), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_sent_while_a_middleware_waits_is_not_lost() {
     let io = Io::new();
     io.native("/ws");

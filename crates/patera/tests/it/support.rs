@@ -192,9 +192,16 @@ impl Client {
 
     /// Reads until the connection ends; the close code, if there was one.
     pub(crate) async fn closed(&mut self) -> Option<u16> {
+        self.close_frame().await.map(|(code, _)| code)
+    }
+
+    /// The same, with the reason.
+    pub(crate) async fn close_frame(&mut self) -> Option<(u16, String)> {
         loop {
             match self.next().await {
-                Some(Message::Close(frame)) => return frame.map(|frame| frame.code.into()),
+                Some(Message::Close(frame)) => {
+                    return frame.map(|frame| (frame.code.into(), frame.reason.as_str().to_owned()));
+                }
                 Some(_) => {}
                 None => return None,
             }

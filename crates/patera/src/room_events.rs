@@ -92,3 +92,23 @@ impl RoomEvents {
         event
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_that_wait_are_bounded() {
+        let room: Arc<str> = "room".into();
+        for (happened, told) in [ROOM_EVENTS_MAX - 1, ROOM_EVENTS_MAX, ROOM_EVENTS_MAX + 1]
+            .into_iter()
+            .zip([1, 0, 0].map(|few| ROOM_EVENTS_MAX - few))
+        {
+            let events = RoomEvents::default();
+            (0..happened).for_each(|_| events.push(RoomEvent::Create { room: room.clone() }));
+            let mut count = 0;
+            events.tell_all(|_| count += 1);
+            assert_eq!(count, told, "of {happened}");
+        }
+    }
+}

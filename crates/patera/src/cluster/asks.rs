@@ -50,3 +50,24 @@ impl Asks {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn they_are_bounded() {
+        let (asks, deadline) = (Asks::default(), Instant::now());
+        let mut gatherings: Vec<_> = (0..ASKS_MAX).map(|_| Arc::<Gathering>::default()).collect();
+        assert!(gatherings.iter().all(|gathering| asks.insert(gathering, deadline)));
+        let one_more = Arc::default();
+        assert!(!asks.insert(&one_more, deadline));
+        // One of them is answered.
+        gatherings.pop();
+        assert!(asks.insert(&one_more, deadline));
+        assert!(!asks.insert(&Arc::default(), deadline));
+        asks.expire(deadline);
+        assert_eq!(asks.next_expiry(), None);
+        assert!(asks.insert(&one_more, deadline));
+    }
+}

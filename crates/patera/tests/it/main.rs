@@ -21,6 +21,7 @@ mod dynamic;
 mod emitting;
 mod engine;
 mod events;
+mod fixed;
 mod flushing;
 mod hyper;
 mod ids;

@@ -57,7 +57,7 @@ impl AsyncWrite for Valved {
     }
 }
 
-async fn connect<S>(io: &Io, far: S, near: DuplexStream) -> WebSocketStream<DuplexStream>
+pub(crate) async fn connect<S>(io: &Io, far: S, near: DuplexStream) -> WebSocketStream<DuplexStream>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {

@@ -6,8 +6,10 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use patera::{Config, Io, Socket, Tls, Transport};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 use wtransport::endpoint::ConnectOptions;
 use wtransport::{ClientConfig, Connection, Endpoint, RecvStream, SendStream};
@@ -308,6 +310,80 @@ async fn handshakes_are_bounded() {
     assert!(connect(address, "/socket.io/", None).await.is_none(), "one at a time");
     silent.close(wtransport::VarInt::from_u32(0), b"");
     while connect(address, "/socket.io/", None).await.is_none() {}
+}
+
+#[tokio::test]
+async fn the_first_packet_is_bounded() {
+    let io = echo(config());
+    let (http, udp) = (serve(&io).await, listen(&io));
+    for (length, is_taken) in [(1023, true), (1024, true), (1025, false)] {
+        let polling = Polling::open(http).await;
+        let mut packet = format!(r#"0{{"sid":"{}"}}"#, polling.sid).into_bytes();
+        packet.resize(length, b' ');
+        let mut client = Client::new(udp).await;
+        client
+            .write(&[&[0x7e][..], &u16::try_from(length).expect("a short one").to_be_bytes(), &packet].concat())
+            .await;
+        if is_taken {
+            client.text("2probe").await;
+            assert_eq!(client.next_text().await, "3probe", "{length}");
+        } else {
+            client.ended().await;
+        }
+    }
+}
+
+/// The session's and the one of Engine.IO; one-way ones those of HTTP/3 and some of no meaning.
+#[tokio::test]
+async fn streams_are_bounded() {
+    let io = echo(config());
+    let mut client = Client::open(listen(&io)).await;
+    assert!(client.connection.open_bi().now_or_never().is_none(), "there are two");
+    let mut one_way = Vec::new();
+    while let Some(opened) = client.connection.open_uni().now_or_never() {
+        one_way.push(opened.expect("a stream"));
+        assert!(one_way.len() <= 8);
+    }
+    // HTTP/3 has opened a few before.
+    assert!(one_way.len() >= 8 - 3, "{}", one_way.len());
+    client.text(r#"42["echo",1]"#).await;
+    assert_eq!(client.next_text().await, r#"42["echo",1]"#);
+}
+
+#[tokio::test]
+async fn what_is_not_read_is_bounded() {
+    const WINDOW: usize = 256 << 10;
+    let mut config = config();
+    config.pending_handlers_max = 1;
+    let io = echo(config);
+    let gate = Arc::new(Notify::new());
+    let closed = gate.clone();
+    io.on("wait", async move || closed.notified().await);
+    io.on("length", async |socket: Socket, text: String| socket.emit("length", text.len()));
+    let mut client = Client::open(listen(&io)).await;
+    client.text(r#"42["wait"]"#).await;
+    eventually(|| io.stats().handlers_pending == 1).await;
+    let packet = format!(r#"42["length","{}"]"#, "x".repeat(2 * WINDOW));
+    let frame = [&[0x7f][..], &(packet.len() as u64).to_be_bytes(), packet.as_bytes()].concat();
+    let mut taken = 0;
+    while let Ok(written) = timeout(Duration::from_millis(500), client.send.write(&frame[taken..])).await {
+        taken += written.expect("written");
+    }
+    assert!((WINDOW / 2..=WINDOW).contains(&taken), "{taken}");
+    gate.notify_one();
+    client.write(&frame[taken..]).await;
+    assert_eq!(client.next_text().await, format!(r#"42["length",{}]"#, 2 * WINDOW));
+}
+
+#[tokio::test]
+async fn datagrams_mean_nothing() {
+    let io = echo(config());
+    let mut client = Client::open(listen(&io)).await;
+    for _ in 0..1000 {
+        client.connection.send_datagram([7; 1000]).expect("sent");
+    }
+    client.text(r#"42["echo",1]"#).await;
+    assert_eq!(client.next_text().await, r#"42["echo",1]"#);
 }
 
 #[tokio::test]

@@ -25,6 +25,8 @@ pub struct Heartbeat {
     state: State,
     /// When the state ends by itself.
     at: Instant,
+    /// While a pong is awaited: how long before `at` the ping was sent.
+    since_ping: Span,
     /// While we do not read, a pong may wait unread: the deadline rests.
     paused: bool,
 }
@@ -57,6 +59,7 @@ impl Heartbeat {
             timeout: timeout.into(),
             state: State::Resting,
             at: after(now, interval),
+            since_ping: Span(0),
             paused: false,
         }
     }
@@ -68,6 +71,7 @@ impl Heartbeat {
             timeout: timeout.into(),
             state: State::Expecting,
             at: after(now, interval.saturating_add(timeout)),
+            since_ping: Span(0),
             paused: false,
         }
     }
@@ -82,8 +86,10 @@ impl Heartbeat {
     pub fn handle_pong(&mut self, now: Instant) {
         match self.state {
             State::Awaiting | State::Extended => {
+                // Nobody knows how long a pong lay unread; its ping was sent when it was sent.
+                let from = if self.paused { self.pinged_at() } else { now };
                 self.state = State::Resting;
-                self.at = after(now, self.interval.get());
+                self.at = after(from, self.interval.get());
             }
             State::Resting | State::Expecting | State::Listening | State::Gone => {}
         }
@@ -103,7 +109,7 @@ impl Heartbeat {
         match self.state {
             State::Awaiting => {
                 self.state = State::Extended;
-                self.at = after(now, self.timeout.get());
+                self.await_until(after(now, self.timeout.get()));
             }
             State::Listening => self.at = after(now, self.interval.get().saturating_add(self.timeout.get())),
             State::Resting | State::Extended | State::Expecting | State::Gone => {}
@@ -112,21 +118,13 @@ impl Heartbeat {
 
     /// What is due. Call again until `None`.
     pub fn poll(&mut self, now: Instant) -> Option<HeartbeatAction> {
-        if now < self.at {
+        if self.poll_timeout().is_none_or(|at| now < at) {
             return None;
         }
         match self.state {
-            State::Resting => {
-                self.state = State::Awaiting;
-                self.at = after(now, self.timeout.get());
-                Some(HeartbeatAction::SendPing)
-            }
+            State::Resting => self.ping(now),
             // The peer would count us as gone without pings, so they go on; only its answers are not missed.
-            State::Awaiting | State::Extended if self.paused => {
-                self.at = after(now, self.timeout.get().min(self.interval.get()));
-                Some(HeartbeatAction::SendPing)
-            }
-            State::Expecting | State::Listening if self.paused => None,
+            State::Awaiting | State::Extended if self.paused => self.ping(now),
             State::Awaiting | State::Extended | State::Expecting | State::Listening => {
                 self.state = State::Gone;
                 Some(HeartbeatAction::TimedOut)
@@ -141,6 +139,9 @@ impl Heartbeat {
         match self.state {
             State::Gone => None,
             State::Expecting | State::Listening if self.paused => None,
+            State::Awaiting | State::Extended if self.paused => {
+                Some(after(self.pinged_at(), self.timeout.get().min(self.interval.get())))
+            }
             State::Resting | State::Awaiting | State::Extended | State::Expecting | State::Listening => Some(self.at),
         }
     }
@@ -150,7 +151,7 @@ impl Heartbeat {
         self.paused = true;
     }
 
-    /// We read again: the peer has its full time from now.
+    /// We read again: the peer has its full time from now. When pings are due does not change, however often we pause.
     pub fn resume(&mut self, now: Instant) {
         if !std::mem::replace(&mut self.paused, false) {
             return;
@@ -158,13 +159,30 @@ impl Heartbeat {
         match self.state {
             State::Awaiting | State::Extended => {
                 self.state = State::Awaiting;
-                self.at = after(now, self.timeout.get());
+                self.await_until(after(now, self.timeout.get()));
             }
             State::Expecting | State::Listening => {
                 self.at = after(now, self.interval.get().saturating_add(self.timeout.get()))
             }
             State::Resting | State::Gone => {}
         }
+    }
+
+    fn ping(&mut self, now: Instant) -> Option<HeartbeatAction> {
+        self.state = State::Awaiting;
+        self.at = after(now, self.timeout.get());
+        self.since_ping = self.timeout;
+        Some(HeartbeatAction::SendPing)
+    }
+
+    /// Moves the deadline of the pong; the ping stays when it was, or, rounded, a millisecond earlier.
+    fn await_until(&mut self, at: Instant) {
+        self.since_ping = at.saturating_duration_since(self.pinged_at()).into();
+        self.at = at;
+    }
+
+    fn pinged_at(&self) -> Instant {
+        self.at.checked_sub(self.since_ping.get()).unwrap_or(self.at)
     }
 }
 
@@ -255,6 +273,38 @@ mod tests {
         heartbeat.resume(at(9100));
         check(&mut heartbeat, 9299, None, Some(9300));
         check(&mut heartbeat, 9300, Some(TimedOut), None);
+    }
+
+    #[test]
+    fn pings_go_on_however_often_reading_rests() {
+        for step in [1, 17, 150, 199, 201] {
+            let (mut heartbeat, mut pings) = (pinging(), Vec::new());
+            for now in (0..3000).step_by(step) {
+                heartbeat.pause();
+                if heartbeat.poll(at(now)).is_some() {
+                    pings.push(now);
+                }
+                heartbeat.resume(at(now));
+            }
+            let longest = pings.windows(2).map(|pair| pair[1] - pair[0]).max();
+            // Each time to the next look, and rounded.
+            assert!(longest.is_some_and(|longest| longest <= 200 + step as u64), "{step}: {pings:?}");
+        }
+    }
+
+    #[test]
+    fn pong_that_lay_unread_does_not_put_off_the_next_ping() {
+        let mut heartbeat = pinging();
+        heartbeat.pause();
+        check(&mut heartbeat, 300, Some(SendPing), Some(500));
+        check(&mut heartbeat, 500, Some(SendPing), Some(700));
+        heartbeat.handle_activity(at(600));
+        check(&mut heartbeat, 650, None, Some(700));
+        heartbeat.handle_pong(at(699));
+        check(&mut heartbeat, 700, None, Some(800));
+        heartbeat.resume(at(710));
+        check(&mut heartbeat, 800, Some(SendPing), Some(1000));
+        check(&mut heartbeat, 1000, Some(TimedOut), None);
     }
 
     #[test]

@@ -87,7 +87,8 @@ pub(crate) struct Session<A: Application> {
     ending: Option<Ending>,
     /// An end that lets the client move first: one that has stopped polling would not hear of it any more.
     postponed: Option<Ending>,
-    /// Whether reading rests because the application is full, or the client too fast.
+    /// Whether something may lie unread because the application was full, or the client too fast: since reading broke off for
+    /// that, until it has come to an end of what there is.
     resting: bool,
     /// How fast the client may send, if that is limited.
     throttle: Option<Box<Throttle>>,
@@ -96,6 +97,16 @@ pub(crate) struct Session<A: Application> {
 pub(crate) enum Link {
     Polling(PollingLink),
     WebSocket(WebSocketLink),
+}
+
+impl Link {
+    /// A WebSocket tells only when it is read, and a polling client has nothing on its way but its POST.
+    fn may_be_unread(&self) -> bool {
+        match self {
+            Link::Polling(link) => !link.is_post_done(),
+            Link::WebSocket(_) => true,
+        }
+    }
 }
 
 impl<A: Application> Session<A> {
@@ -145,10 +156,12 @@ impl<A: Application> Session<A> {
             let turn = self.shared.outbox.begin_turn();
             self.handle_commands(turn.commands, waker, now);
             // First: the pong of a client that was not read is no missing one.
-            self.rest_or_resume(now);
+            self.rest_if_must(now);
             self.handle_timeouts(waker, now);
-            if !self.resting {
-                self.read(waker, now, budget);
+            if self.read(waker, now, budget) {
+                self.resume(now);
+            } else {
+                self.rest_if_must(now);
             }
             self.read_probe(waker, now, budget);
             if self.ending.is_none() {
@@ -255,19 +268,26 @@ impl<A: Application> Session<A> {
         }
     }
 
+    /// Whether there may be something to read that must wait.
     fn must_rest(&self, now: Instant) -> bool {
-        self.app.is_full() || self.throttle.as_ref().is_some_and(|throttle| throttle.rests(now))
+        let must = self.app.is_full() || self.throttle.as_ref().is_some_and(|throttle| throttle.rests(now));
+        must && self.link.may_be_unread()
     }
 
     /// At the limit of waiting handlers, or of its rate, nothing is read and the ping deadline rests.
-    fn rest_or_resume(&mut self, now: Instant) {
-        let full = self.must_rest(now);
-        if full && !self.resting {
+    fn rest_if_must(&mut self, now: Instant) {
+        if self.must_rest(now) {
+            self.resting = true;
             self.engine.pause_heartbeat();
-        } else if !full && self.resting {
+        }
+    }
+
+    /// All that has come is read, not only until it must rest again: its pong would have been there.
+    fn resume(&mut self, now: Instant) {
+        if self.resting {
+            self.resting = false;
             self.engine.resume_heartbeat(now);
         }
-        self.resting = full;
     }
 
     fn handle_timeouts(&mut self, waker: &Waker, now: Instant) {

@@ -18,20 +18,22 @@ use crate::trace::trace;
 use crate::transport::{Dialect, PollingLink, PostAnswer, ReadEnd};
 
 impl<A: Application> Session<A> {
-    pub(super) fn read(&mut self, waker: &Waker, now: Instant, budget: &mut usize) {
+    /// True if all that has come is read; false if reading broke off before.
+    pub(super) fn read(&mut self, waker: &Waker, now: Instant, budget: &mut usize) -> bool {
         match self.link {
             Link::Polling(_) => self.read_post(waker, now, budget),
             Link::WebSocket(_) => self.read_websocket(waker, now, budget),
         }
     }
 
-    fn read_websocket(&mut self, waker: &Waker, now: Instant, budget: &mut usize) {
+    fn read_websocket(&mut self, waker: &Waker, now: Instant, budget: &mut usize) -> bool {
         let Session { shared, engine, link, app, throttle, .. } = self;
-        let Link::WebSocket(link) = link else { return };
+        let Link::WebSocket(link) = link else { return true };
         let scope = Scope { waker, shared, now };
         let inlet = Inlet::new(engine, app, throttle, &scope);
         let (dialect, transport) = (link.dialect, link.transport());
         let mut receiver = Receiver { inlet, dialect, transport, probing: false, end: None };
+        let mut is_dry = false;
         let read_end = loop {
             if *budget == 0 || receiver.end.is_some() || receiver.inlet.is_full() || !has_budget_remaining() {
                 break None;
@@ -39,7 +41,10 @@ impl<A: Application> Session<A> {
             match link.poll_read(&mut Context::from_waker(waker), budget, |event| receiver.handle_event(event)) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(end)) => break Some(end),
-                Poll::Pending => break None,
+                Poll::Pending => {
+                    is_dry = true;
+                    break None;
+                }
             }
         };
         if let Some(reason) = receiver.finish() {
@@ -61,6 +66,7 @@ impl<A: Application> Session<A> {
                 self.end(DisconnectReason::TransportError, Farewell::Now);
             }
         }
+        is_dry
     }
 
     /// Reads the WebSocket that is about to take over, up to its `5`; what comes behind it is read when it has.
@@ -108,12 +114,14 @@ impl<A: Application> Session<A> {
         }
     }
 
-    fn read_post(&mut self, waker: &Waker, now: Instant, budget: &mut usize) {
-        let Session { shared, engine, link: Link::Polling(link), app, ending, throttle, .. } = self else { return };
+    fn read_post(&mut self, waker: &Waker, now: Instant, budget: &mut usize) -> bool {
+        let Session { shared, engine, link: Link::Polling(link), app, ending, throttle, .. } = self else {
+            return true;
+        };
         let scope = Scope { waker, shared, now };
         let mut inlet = Inlet::new(engine, app, throttle, &scope);
         while *budget > 0 && ending.is_none() && !inlet.is_full() {
-            let Some(received) = inlet.receive_polled(link) else { return };
+            let Some(received) = inlet.receive_polled(link) else { break };
             *budget -= 1;
             match received {
                 Err(reason) => {
@@ -125,6 +133,7 @@ impl<A: Application> Session<A> {
                 Ok(()) => {}
             }
         }
+        link.is_post_done()
     }
 }
 

@@ -13,6 +13,9 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::memory::{Client, Polling};
 
 const MS: Duration = Duration::from_millis(1);
+/// As they are by default.
+const PING_INTERVAL: Duration = Duration::from_secs(25);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A server with these options that answers `echo`, and the reasons for which its sockets end.
 fn server(change: impl FnOnce(&mut Config)) -> (Io, mpsc::UnboundedReceiver<DisconnectReason>) {
@@ -157,4 +160,70 @@ async fn who_is_not_read_from_is_not_gone() {
     // Heartbeats do not count: it stays, silent as it is.
     assert!(timeout(Duration::from_secs(600), client.expect("")).await.is_err());
     assert_eq!(io.stats().sockets, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_steadily_too_fast_is_not_gone() {
+    let (io, ended) = server(|config| {
+        config.event_rate_max = Some(Rate::per_second(20).burst(100));
+        config.ping_interval = PING_INTERVAL;
+    });
+    check_is_heard_to_the_end(&io, ended, "echo").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_steadily_faster_than_its_handlers_is_not_gone() {
+    let (io, ended) = server(|config| {
+        config.pending_handlers_max = 1;
+        config.ping_interval = PING_INTERVAL;
+    });
+    io.on("slow", async || {
+        sleep(50 * MS).await;
+        Reply(())
+    });
+    check_is_heard_to_the_end(&io, ended, "slow").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn pings_go_on_while_it_is_not_read() {
+    let (io, ended) = server(|config| {
+        config.event_rate_max = Some(Rate::per_second(20).burst(100));
+        config.ping_interval = PING_INTERVAL;
+    });
+    // Something else wakes its session, again and again.
+    let news = async {
+        for _ in 0..4000 {
+            sleep(17 * MS).await;
+            io.emit("news", 1);
+        }
+    };
+    tokio::join!(check_is_heard_to_the_end(&io, ended, "echo"), news);
+}
+
+/// A client sends 75 seconds' worth of an event, and answers pings as soon as they are there: each event is acknowledged.
+async fn check_is_heard_to_the_end(io: &Io, mut ended: mpsc::UnboundedReceiver<DisconnectReason>, event: &str) {
+    let mut client = Client::connect(io).await;
+    let (started, mut last_ping, mut pings) = (Instant::now(), Instant::now(), 0);
+    for n in 0..1500 {
+        client.send(&format!(r#"42{n}["{event}"]"#)).await;
+    }
+    let mut answers = 0;
+    while answers < 1500 {
+        match client.next().await {
+            Some(Message::Text(text)) if text == "2" => {
+                // After 45 s without one the server counts as gone, with stock clients.
+                assert!(last_ping.elapsed() <= PING_INTERVAL + 60 * MS, "{:?} behind {pings}", last_ping.elapsed());
+                (last_ping, pings) = (Instant::now(), pings + 1);
+                client.send("3").await;
+            }
+            Some(Message::Text(text)) if text.starts_with(&format!("43{answers}[")) => answers += 1,
+            Some(Message::Text(text)) if text == r#"42["news",1]"# => {}
+            other => panic!("{other:?} behind {answers}: {:?}", ended.try_recv()),
+        }
+    }
+    assert!(started.elapsed() >= PING_INTERVAL + PING_TIMEOUT + PING_TIMEOUT, "{:?}", started.elapsed());
+    assert!(pings >= 2, "{pings}");
+    // And when it falls silent, that is noticed.
+    let gone = timeout(PING_INTERVAL + PING_TIMEOUT + 1000 * MS, ended.recv()).await;
+    assert_eq!(gone, Ok(Some(DisconnectReason::PingTimeout)));
 }

@@ -96,6 +96,7 @@ impl Emitter {
             (codec.event(&inner.namespace, id, event, args)?, None)
         };
         packet.compression = self.compression;
+        inner.shared.check_size(&packet)?;
         let permit = inner.shared.quota.take(packet.len()).ok_or(EmitError::Full)?;
         let (sender, receiver) = oneshot::channel();
         let ack = id.map(|id| {

@@ -20,6 +20,14 @@ pub enum EmitError {
     /// As much waits to be sent as [`Config::send_buffer_events_max`](crate::Config::send_buffer_events_max) or
     /// [`Config::send_buffer_bytes_max`](crate::Config::send_buffer_bytes_max) allows.
     Full,
+    /// A message of it, or of polling a whole request, has more bytes than the server takes (`maxPayload`), which would end the
+    /// connection for it. Known while there is one.
+    TooLarge {
+        /// The bytes.
+        bytes: usize,
+        /// What the server takes.
+        max: usize,
+    },
     /// The client has ended: its last handle was dropped.
     Ended,
 }
@@ -29,6 +37,9 @@ impl fmt::Display for EmitError {
         match self {
             EmitError::Encode(error) => error.fmt(f),
             EmitError::Full => f.write_str("too much waits to be sent"),
+            EmitError::TooLarge { bytes, max } => {
+                write!(f, "{} bytes; the server takes {}", grouped(*bytes), grouped(*max))
+            }
             EmitError::Ended => f.write_str("the client has ended"),
         }
     }
@@ -38,7 +49,7 @@ impl error::Error for EmitError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
             EmitError::Encode(error) => Some(error),
-            EmitError::Full | EmitError::Ended => None,
+            EmitError::Full | EmitError::TooLarge { .. } | EmitError::Ended => None,
         }
     }
 }
@@ -274,9 +285,29 @@ impl From<WebSocketError> for TransportError {
     }
 }
 
+/// `1200000` → `1,200,000`.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_readable() {
+        for (number, expected) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_200_000, "1,200,000")] {
+            assert_eq!(grouped(number), expected);
+        }
+    }
 
     #[test]
     fn errors_are_small_and_readable() {

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use crate::handler::AckTarget;
 use crate::lifecycle::Lifecycle;
 use crate::listeners::values;
+use crate::namespace::offset;
 use crate::socket::Socket;
 
 /// A stream of everything that comes to a socket from now on: [`Socket::events`].
@@ -49,6 +50,8 @@ pub struct Received {
     name: Arc<str>,
     args: Arc<OwnedArgs>,
     ack: Option<AckTarget>,
+    /// The last argument may be an offset.
+    may_have_offset: bool,
 }
 
 impl Events {
@@ -79,7 +82,8 @@ impl Stream for Events {
 
 impl Received {
     pub(crate) fn new(socket: &Socket, name: Arc<str>, args: OwnedArgs, ack: Option<AckTarget>) -> Self {
-        Received { socket: socket.clone(), name, args: Arc::new(args), ack }
+        let may_have_offset = ack.is_none() && socket.0.state.lock().recovers;
+        Received { socket: socket.clone(), name, args: Arc::new(args), ack, may_have_offset }
     }
 
     /// The event's name.
@@ -90,6 +94,16 @@ impl Received {
     /// All arguments; one that no value can be is null.
     pub fn args(&self) -> Vec<Value> {
         values(&self.args.as_args())
+    }
+
+    /// Where the server is behind this event: a server that recovers connections puts it behind the arguments, and
+    /// [`args`](Self::args) and [`decode`](Self::decode) have it as the last one, as in JavaScript. `None` if it recovers none, or the
+    /// last argument cannot be an offset.
+    ///
+    /// Nothing tells an offset from a short text that the server's program sends last in a volatile event, which has no offset.
+    /// Patera's server sends `null` behind such a text.
+    pub fn offset(&self) -> Option<String> {
+        if self.may_have_offset { offset(&self.args.as_args()) } else { None }
     }
 
     /// Decodes all arguments: a tuple takes several (missing ones are `null`), `()` none, any other type the first.

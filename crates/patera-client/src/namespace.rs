@@ -44,6 +44,13 @@ pub(crate) struct Namespace {
     offset: Option<String>,
 }
 
+/// The last argument, if it can be where the server is: it is a short text.
+pub(crate) fn offset(args: &Args<'_>) -> Option<String> {
+    let last = args.len().checked_sub(1)?;
+    let is_short_text = args.get(last)?.starts_with('"') && args.get(last)?.len() <= OFFSET_BYTES_MAX;
+    if is_short_text { args.decode(last).ok() } else { None }
+}
+
 /// How far it is.
 ///
 /// ```text
@@ -229,12 +236,9 @@ impl Namespace {
 
     /// The last argument of an event that wants no answer may be where the server is, if it recovers connections.
     pub(crate) fn remember_offset(&mut self, args: &Args<'_>) {
-        if self.pid.is_none() || args.is_empty() {
-            return;
-        }
-        let last = args.len() - 1;
-        let is_short_text = args.get(last).is_some_and(|json| json.starts_with('"') && json.len() <= OFFSET_BYTES_MAX);
-        if is_short_text && let Ok(offset) = args.decode::<String>(last) {
+        if self.pid.is_some()
+            && let Some(offset) = offset(args)
+        {
             self.offset = Some(offset);
         }
     }

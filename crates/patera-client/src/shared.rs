@@ -1,7 +1,7 @@
 //! What the handles and the task of one connection share: commands one way, a few facts the other.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
@@ -27,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) sockets: Mutex<HashMap<String, Weak<Owner>>>,
     inbox: Mutex<Inbox>,
     transport: AtomicU8,
+    /// What the server takes in one message; without a connection anything.
+    max_payload: AtomicUsize,
     numbers: AtomicU64,
 }
 
@@ -94,6 +96,7 @@ impl Shared {
             sockets: Mutex::default(),
             inbox: Mutex::default(),
             transport: AtomicU8::new(NONE),
+            max_payload: AtomicUsize::new(usize::MAX),
             numbers: AtomicU64::new(0),
         })
     }
@@ -155,7 +158,21 @@ impl Shared {
         }
     }
 
+    /// Whether the server takes what is sent now.
+    pub(crate) fn check_size(&self, packet: &Packet) -> Result<(), EmitError> {
+        let max = self.max_payload.load(Ordering::Relaxed);
+        let bytes = packet.largest(self.transport() == Some(Transport::Polling));
+        if bytes > max { Err(EmitError::TooLarge { bytes, max }) } else { Ok(()) }
+    }
+
+    pub(crate) fn set_max_payload(&self, bytes: usize) {
+        self.max_payload.store(bytes, Ordering::Relaxed);
+    }
+
     pub(crate) fn set_transport(&self, transport: Option<Transport>) {
+        if transport.is_none() {
+            self.set_max_payload(usize::MAX);
+        }
         let transport = match transport {
             None => NONE,
             Some(Transport::Polling) => POLLING,

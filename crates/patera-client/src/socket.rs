@@ -48,6 +48,8 @@ pub(crate) struct SocketInner {
 pub(crate) struct State {
     pub(crate) id: Option<Arc<str>>,
     pub(crate) recovered: bool,
+    /// The server recovers connections: it has told a private id.
+    pub(crate) recovers: bool,
     pub(crate) active: bool,
     /// Counts the times it was connected, so that an answer goes over the connection that the question came over.
     pub(crate) generation: u64,

@@ -85,6 +85,12 @@ impl Packet {
         self.payloads.iter().map(Payload::len).sum()
     }
 
+    /// The bytes of its largest message: a server's limit is for each, be it a WebSocket's or the only one in a polling request.
+    pub(crate) fn largest(&self, is_polled: bool) -> usize {
+        let len = if is_polled { Payload::polled_len } else { Payload::len };
+        self.payloads.iter().map(len).max().unwrap_or_default()
+    }
+
     pub(crate) fn into_frames(self, permit: Option<Permit>) -> impl Iterator<Item = Frame> {
         let (last, compression) = (self.payloads.len().saturating_sub(1), self.compression);
         let mut permit = permit;

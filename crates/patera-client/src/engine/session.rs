@@ -33,7 +33,7 @@ pub(crate) struct Engine {
     /// Transports to try when this one does not open.
     remaining: VecDeque<Transport>,
     pub(super) sid: Option<String>,
-    pub(super) max_payload: usize,
+    pub(crate) max_payload: usize,
     pub(super) polling: Option<Polling>,
     /// The main transport, or the probe.
     pub(super) websocket: Option<WebSocket>,

@@ -155,6 +155,7 @@ impl Task {
         let Some(Welcome { sid, pid }) = welcome else {
             return self.give_up(number, ConnectError::Incompatible, cx);
         };
+        let recovers = pid.is_some();
         let recovered = namespace.set_pid(pid);
         namespace.phase = Phase::Connected { slot };
         namespace.backoff.reset();
@@ -162,6 +163,7 @@ impl Task {
             let mut state = namespace.socket.0.state.lock();
             state.id = Some(sid.into());
             state.recovered = recovered;
+            state.recovers = recovers;
             state.generation += 1;
             state.generation
         };

@@ -133,6 +133,7 @@ impl Task {
         trace!(debug, "connection open", transport = %engine.transport());
         self.backoff.reset();
         self.shared.set_transport(Some(engine.transport()));
+        self.shared.set_max_payload(engine.max_payload);
         self.link = Link::Up(Box::new(Up {
             engine: *engine,
             connection: Connection::client(Arc::new(self.config.protocol.clone())),

@@ -30,6 +30,35 @@ async fn numbers(events: &mut Events, last: u32) -> Vec<u32> {
 }
 
 #[tokio::test]
+async fn offset_behind_the_arguments_is_told_apart() {
+    for (config, recovers) in [(recovering(), true), (Config::default(), false)] {
+        let server = Server::start_with(config, "127.0.0.1:0".parse().unwrap(), |io| {
+            io.of("/").on("go", async |socket: ServerSocket| {
+                socket.emit("plain", (1, "text"));
+                socket.volatile().emit("volatile", "text");
+                let _ = socket.emit_with_ack::<()>("asked", "text").await;
+            });
+        })
+        .await;
+        let client = server.client(WEBSOCKET).build().unwrap();
+        let mut events = client.events();
+        within(client.connect()).await.unwrap();
+        client.emit("go", ());
+        let mut received = Vec::new();
+        while received.len() < 3 {
+            if let Event::Received(event) = within(events.next()).await.unwrap() {
+                received.push((event.name().to_owned(), event.args().len(), event.offset()));
+            }
+        }
+        let plain = received.remove(0);
+        assert_eq!((plain.1, plain.2.is_some()), (2 + usize::from(recovers), recovers));
+        // Where something else could be taken for an offset, the server puts null behind it.
+        let expected = [("volatile".to_owned(), 1 + usize::from(recovers), None), ("asked".to_owned(), 1, None)];
+        assert_eq!(received, expected);
+    }
+}
+
+#[tokio::test]
 async fn missed_events_come_once_and_in_order() {
     for transports in MODES {
         let server = Server::start_with(recovering(), "127.0.0.1:0".parse().unwrap(), |io| {

@@ -371,6 +371,32 @@ async fn payloads_of_polling_are_as_large_as_the_server_takes() {
 }
 
 #[tokio::test]
+async fn event_that_the_server_would_not_take_is_refused() {
+    for transports in [POLLING, WEBSOCKET] {
+        let mut config = Config::default();
+        config.max_http_buffer_size = 10_000;
+        let server = Server::start_with(config, "127.0.0.1:0".parse().unwrap(), echo).await;
+        let client = server.client(transports).build().unwrap();
+        let text = |packet: usize| "y".repeat(packet - r#"42["echo",""]"#.len());
+        // Without a connection nobody knows what it takes.
+        let buffered = server.client(transports).build().unwrap();
+        assert!(buffered.try_emit("echo", text(10_001)).is_ok());
+        within(client.connect()).await.unwrap();
+        assert!(client.try_emit("echo", text(10_000)).is_ok());
+        let refused = client.try_emit("echo", text(10_001));
+        assert!(matches!(refused, Err(EmitError::TooLarge { bytes: 10_001, max: 10_000 })), "{refused:?}");
+        assert_eq!(refused.unwrap_err().to_string(), "10,001 bytes; the server takes 10,000");
+        // In polling bytes are base64.
+        let most = if transports == POLLING { 7_497 } else { 10_000 };
+        assert!(client.try_emit("echo", Bytes::from(vec![0; most])).is_ok());
+        let refused = client.try_emit("echo", Bytes::from(vec![0; most + 1]));
+        assert!(matches!(refused, Err(EmitError::TooLarge { max: 10_000, .. })), "{refused:?}");
+        let answer: u32 = within(client.emit_with_ack("echo", 7)).await.unwrap();
+        assert_eq!(answer, 7, "the connection stands");
+    }
+}
+
+#[tokio::test]
 async fn parsers_that_differ_are_told_apart() {
     use patera_client::Parser;
 

@@ -71,7 +71,7 @@ impl Client {
         client.push(target.connect_packet().as_bytes());
         client
             .wait_for(|message| match message {
-                Message::Text(text) => is_connected(text, target.namespace()),
+                Message::Text(text) => is_connected(text, target),
                 Message::Binary(_) => Ok(false),
             })
             .await?;
@@ -262,13 +262,18 @@ fn is_open(message: Message<'_>) -> bool {
     matches!(message, Message::Text(text) if text.starts_with('0'))
 }
 
-/// Whether this says that the namespace is connected to.
+/// Whether this says that the namespace is connected to. Where it brings a private id, the server recovers connections.
 ///
 /// # Errors
 /// It says that it is refused.
-pub(crate) fn is_connected(text: &str, namespace: &str) -> Result<bool, Failure> {
-    match Packet::parse(text).filter(|packet| packet.namespace == namespace) {
-        Some(Packet { kind: b'0', .. }) => Ok(true),
+pub(crate) fn is_connected(text: &str, target: &Target) -> Result<bool, Failure> {
+    match Packet::parse(text).filter(|packet| packet.namespace == target.namespace()) {
+        Some(Packet { kind: b'0', data, .. }) => {
+            if data.contains(r#""pid""#) {
+                target.recovers().set(true);
+            }
+            Ok(true)
+        }
         Some(Packet { kind: b'4', data, .. }) => Err(Failure::Refused(refusal(data))),
         Some(_) | None => Ok(false),
     }

@@ -101,9 +101,10 @@ pub(crate) async fn run(run: &Rc<Run>, verb: Verb) -> Measured {
 async fn join(run: &Run, client: &mut Client, room: u64) -> Result<(), Failure> {
     let namespace = namespace_part(run.target.namespace());
     client.push(format!(r#"42{namespace}["join","{}"]"#, room_name(room)).as_bytes());
-    let echo = format!(r#"42{namespace}["echo","joined the room"]"#);
-    client.push(echo.as_bytes());
-    let answer = client.wait_for(|message| Ok(matches!(message, Message::Text(text) if text == echo)));
+    // An offset may follow what is said.
+    let echo = format!(r#"42{namespace}["echo","joined the room""#);
+    client.push(format!("{echo}]").as_bytes());
+    let answer = client.wait_for(|message| Ok(matches!(message, Message::Text(text) if text.starts_with(&echo))));
     tokio::time::timeout(CONNECT_TIMEOUT, answer).await.unwrap_or(Err(Failure::Timeout))
 }
 
@@ -116,7 +117,7 @@ impl Fan {
         Fan {
             tally: run.tally.clone(),
             template: RefCell::new(Template::frames(verb, namespace, &payload, options.binary, MASK)),
-            expected: Expected::new(verb, namespace, options.binary),
+            expected: Expected::new(verb, &run.target, options.binary),
             payload,
             window,
             flights_max: window.saturating_mul(WINDOWS_KEPT).min(FLIGHTS_MAX),

@@ -39,10 +39,9 @@ pub(crate) struct Shape {
     before: String,
     /// There is an id.
     has_ack: bool,
-    /// Behind the id, up to `x`.
+    /// Behind the id, up to `x`, or with the placeholder of `x`.
     after: String,
-    /// Behind `x`; nothing if `x` is an attachment.
-    tail: &'static str,
+    is_binary: bool,
 }
 
 /// What a text message turned out to be.
@@ -90,12 +89,18 @@ impl Shape {
     fn new(text: char, binary_text: char, namespace: &str, has_ack: bool, name: &str, binary: bool) -> Shape {
         let kind = if binary { format!("4{binary_text}1-") } else { format!("4{text}") };
         let before = format!("{kind}{}", namespace_part(namespace));
-        let after = if binary { format!("{name}{PLACEHOLDER}]") } else { format!("{name}\"") };
-        Shape { before, has_ack, after, tail: if binary { "" } else { "\"]" } }
+        let after = if binary { format!("{name}{PLACEHOLDER}") } else { format!("{name}\"") };
+        Shape { before, has_ack, after, is_binary: binary }
     }
 
-    /// Compares a message that came; `None` if it is another one, or is written in another way.
-    pub(crate) fn find<'a>(&self, text: &'a str) -> Option<Found<'a>> {
+    /// Behind `x`.
+    fn tail(&self) -> &'static str {
+        if self.is_binary { "]" } else { "\"]" }
+    }
+
+    /// Compares a message that came; `None` if it is another one, or is written in another way. Where the server recovers
+    /// connections, an event may end with one more string, its offset.
+    pub(crate) fn find<'a>(&self, text: &'a str, recovers: bool) -> Option<Found<'a>> {
         let mut rest = text.as_bytes().strip_prefix(self.before.as_bytes())?;
         let mut ack = None;
         if self.has_ack {
@@ -103,12 +108,21 @@ impl Shape {
             ack = Some(decimal(digits)?);
             rest = behind;
         }
-        let rest = rest.strip_prefix(self.after.as_bytes())?;
-        if self.tail.is_empty() {
-            return rest.is_empty().then_some(Found::Attachment(ack));
+        let rest = rest.strip_prefix(self.after.as_bytes())?.strip_suffix(self.tail().as_bytes())?;
+        let has_offset = recovers && !self.has_ack;
+        if self.is_binary {
+            let is_whole = rest.is_empty() || has_offset && rest.starts_with(b",\"") && rest.ends_with(b"\"");
+            return is_whole.then_some(Found::Attachment(ack));
         }
-        Some(Found::Payload(rest.strip_suffix(self.tail.as_bytes())?, ack))
+        let x = if has_offset { without_offset(rest) } else { rest };
+        Some(Found::Payload(x, ack))
     }
+}
+
+/// `x","offset` → `x`, which has no quotation mark in it.
+fn without_offset(rest: &[u8]) -> &[u8] {
+    let quote = rest.iter().rposition(|byte| *byte == b'"');
+    quote.and_then(|quote| rest[..quote].strip_suffix(b"\",")).unwrap_or(rest)
 }
 
 /// `""`, or `"/chat,"`.
@@ -192,6 +206,7 @@ impl Template {
     /// The text of the one message, and where its numbers stand.
     fn text(verb: Verb, namespace: &str, payload: &Payload, binary: bool) -> (Vec<u8>, Holes) {
         let shape = verb.request(namespace, binary);
+        let tail = shape.tail();
         let mut text = shape.before.into_bytes();
         let ack = shape.has_ack.then_some(text.len());
         if shape.has_ack {
@@ -203,8 +218,8 @@ impl Template {
         let at = text.len();
         if !binary {
             text.extend_from_slice(payload.pattern());
-            text.extend_from_slice(shape.tail.as_bytes());
         }
+        text.extend_from_slice(tail.as_bytes());
         (text, Holes { payload: at, ack, room })
     }
 
@@ -344,7 +359,7 @@ mod tests {
     #[test]
     fn replies_are_found() {
         let check = |verb: Verb, namespace, binary, text, expected| {
-            assert_eq!(verb.reply(namespace, binary).find(text), expected, "{text}");
+            assert_eq!(verb.reply(namespace, binary).find(text, false), expected, "{text}");
         };
         check(Verb::Echo, "/", false, r#"42["echo","abc"]"#, Some(Found::Payload(b"abc", None)));
         check(Verb::Echo, "/a", false, r#"42/a,["echo","abc"]"#, Some(Found::Payload(b"abc", None)));
@@ -358,5 +373,23 @@ mod tests {
         check(Verb::Ack, "/", true, text, Some(Found::Attachment(Some(100_012))));
         check(Verb::Pub, "/", true, r#"451-["pub",{"_placeholder":true,"num":0}]"#, Some(Found::Attachment(None)));
         check(Verb::Pub, "/", true, r#"451-["pub",{"_placeholder":true,"num":0}] "#, None);
+    }
+
+    #[test]
+    fn offsets_are_no_part_of_replies_where_the_server_recovers() {
+        let check = |verb: Verb, binary, text, recovers, expected| {
+            assert_eq!(verb.reply("/", binary).find(text, recovers), expected, "{text}");
+        };
+        let text = r#"42["echo","abc","8C4wkCA_.1"]"#;
+        check(Verb::Echo, false, text, true, Some(Found::Payload(b"abc", None)));
+        check(Verb::Echo, false, text, false, Some(Found::Payload(br#"abc","8C4wkCA_.1"#, None)));
+        check(Verb::Echo, false, r#"42["echo","abc"]"#, true, Some(Found::Payload(b"abc", None)));
+        check(Verb::Echo, false, r#"42["echo","a","b","c"]"#, true, Some(Found::Payload(br#"a","b"#, None)));
+        check(Verb::Echo, false, r#"42["echo","abc",7]"#, true, None);
+        let text = r#"43100012["abc","8C4wkCA_.1"]"#;
+        check(Verb::Ack, false, text, true, Some(Found::Payload(br#"abc","8C4wkCA_.1"#, Some(100_012))));
+        let text = r#"451-["pub",{"_placeholder":true,"num":0},"8C4wkCA_.1"]"#;
+        check(Verb::Pub, true, text, true, Some(Found::Attachment(None)));
+        check(Verb::Pub, true, text, false, None);
     }
 }

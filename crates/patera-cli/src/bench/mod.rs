@@ -64,6 +64,10 @@ pub(crate) fn main(options: Options) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
+    if let Some(reason) = report.unreached().filter(|_| !json) {
+        eprintln!("patera bench: {reason}");
+        return ExitCode::FAILURE;
+    }
     let text = if json { format!("{}\n", report.json()) } else { report.to_string() };
     // Who has stopped reading has what it wanted.
     let _ = io::stdout().write_all(text.as_bytes());

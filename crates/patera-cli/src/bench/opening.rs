@@ -129,7 +129,7 @@ impl Opening {
             held_max: HELD_MAX.min(files_max().saturating_sub(u64::from(options.connections) + FILES_SPARE)),
             echo: Echo {
                 template: RefCell::new(Template::frames(Verb::Echo, namespace, &payload, options.binary, MASK)),
-                expected: Expected::new(Verb::Echo, namespace, options.binary),
+                expected: Expected::new(Verb::Echo, &run.target, options.binary),
                 payload,
             },
         }

@@ -20,7 +20,8 @@ Scenarios, and what one operation is:
   rooms      the same, to one room after the other
   polling    echo over HTTP long-polling only
 
-The server may be any of Socket.IO 4 or later (Engine.IO 4) with these handlers; connect, storm and idle need none:
+The server may be any of Socket.IO 4 or later (Engine.IO 4) with these handlers, which `patera serve` has in --namespace /bench;
+connect, storm and idle need none:
   echo(x)       emits echo(x) back                ack(x)        acknowledges with x
   pub(x)        emits pub(x) to everyone          join(room)    joins the room
   room(room, x) emits room(x) to the room
@@ -29,6 +30,7 @@ Every payload has a number: what is lost, double or out of order is counted. Ope
 waited for (--timeout). The exit code is 1 if anything was lost, doubled, reordered or failed, and 2 if the command is wrong.
 
 Examples:
+  patera bench echo --namespace /bench                      the server that `patera serve` is
   patera bench echo -c 64 -d 10s --pid $(pgrep -x server)   with the server's CPU time per operation
   patera bench broadcast http://127.0.0.1:8080 -c 1000 --window 8
   patera bench ack --rate 20000 --json                      open loop: 20,000 a second, whatever the server does";
@@ -54,21 +56,21 @@ pub(crate) struct Options {
     /// What to measure
     #[serde(skip)]
     pub(crate) scenario: Scenario,
-    /// The server: http or ws
+    /// The server: http or ws; without a scheme http
     #[arg(default_value = "http://127.0.0.1:3000")]
     #[serde(skip)]
     pub(crate) url: String,
     /// How many connections; for connect and churn how many at a time
     #[arg(short, long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) connections: u32,
-    /// How long to measure, as in 10s or 500ms; 10s unless --operations is given
+    /// How long to measure: 10s, 500ms, 2m, a bare number is seconds; 10s unless --operations is given
     #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
     #[serde(serialize_with = "seconds_or_null")]
     pub(crate) duration: Option<Duration>,
     /// How many operations to measure
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) operations: Option<u64>,
-    /// How long to run before measuring
+    /// How long to run before measuring, as --duration
     #[arg(long, default_value = "1s", value_name = "TIME", value_parser = parse_duration)]
     #[serde(serialize_with = "seconds")]
     pub(crate) warmup: Duration,
@@ -82,10 +84,10 @@ pub(crate) struct Options {
     /// Payloads are binary: an attachment to each event
     #[arg(long)]
     pub(crate) binary: bool,
-    /// Operations under way per connection, for broadcast and rooms broadcasts in all; 1, unlimited with --rate
+    /// Operations under way per connection, for broadcast and rooms broadcasts in all [default: 1, with --rate no limit]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(crate) window: Option<u32>,
-    /// How many rooms the connections are spread over; a tenth of their number
+    /// How many rooms the connections are spread over [default: a tenth of --connections]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=99_999))]
     pub(crate) rooms: Option<u32>,
     /// The server's process, on this machine: reports its CPU time and memory
@@ -97,7 +99,7 @@ pub(crate) struct Options {
     #[serde(skip)]
     pub(crate) json: bool,
     /// Path of the Socket.IO endpoint
-    #[arg(long, default_value = "/socket.io/")]
+    #[arg(long, default_value = "/socket.io")]
     pub(crate) path: String,
     /// Namespace to connect to
     #[arg(long, default_value = "/", value_parser = parse_namespace)]
@@ -113,7 +115,7 @@ pub(crate) struct Options {
     /// connections
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=250))]
     pub(crate) source_addresses: Option<u32>,
-    /// How long to wait for replies at the end, and when nothing comes at all
+    /// How long to wait for replies at the end, and when nothing comes at all, as --duration
     #[arg(long, default_value = "5s", value_name = "TIME", value_parser = parse_duration)]
     #[serde(serialize_with = "seconds")]
     pub(crate) timeout: Duration,

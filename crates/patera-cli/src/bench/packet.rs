@@ -1,11 +1,14 @@
 //! Reading what comes from the server: by comparison with what is expected, and by a real parse where that fails.
 
 use std::borrow::Cow;
+use std::cell::Cell;
+use std::rc::Rc;
 
 use serde_json::Value;
 
 use super::error::Failure;
 use super::frames::{Found, Shape, Verb};
+use super::target::Target;
 
 /// One Engine.IO message.
 #[derive(Clone, Copy, Debug)]
@@ -35,11 +38,15 @@ pub(crate) struct Expected {
     verb: Verb,
     shape: Shape,
     namespace: String,
+    /// Whether the server recovers connections, as far as is known.
+    recovers: Rc<Cell<bool>>,
 }
 
 impl Expected {
-    pub(crate) fn new(verb: Verb, namespace: &str, binary: bool) -> Expected {
-        Expected { verb, shape: verb.reply(namespace, binary), namespace: namespace.to_owned() }
+    pub(crate) fn new(verb: Verb, target: &Target, binary: bool) -> Expected {
+        let namespace = target.namespace();
+        let shape = verb.reply(namespace, binary);
+        Expected { verb, shape, namespace: namespace.to_owned(), recovers: target.recovers() }
     }
 }
 
@@ -64,7 +71,7 @@ impl<'s> Reader<'s> {
             (Message::Binary(_), None) => return Ok(Heard::Nothing),
             (Message::Text(text), _) => text,
         };
-        match self.expected.shape.find(text) {
+        match self.expected.shape.find(text, self.expected.recovers.get()) {
             Some(Found::Payload(x, ack)) => Ok(Heard::Payload(Cow::Borrowed(x), ack)),
             Some(Found::Attachment(ack)) => {
                 self.attachment = Some(ack);
@@ -161,8 +168,9 @@ mod tests {
 
     #[test]
     fn replies_written_otherwise_are_understood() {
-        let check = |verb, binary, messages: &[&str], expected: Result<Option<(&str, Option<u64>)>, Failure>| {
-            let wanted = Expected::new(verb, "/", binary);
+        let check = |verb: Verb, binary, messages: &[&str], expected: Result<Option<(&str, Option<u64>)>, Failure>| {
+            let (shape, namespace) = (verb.reply("/", binary), "/".to_owned());
+            let wanted = Expected { verb, shape, namespace, recovers: Rc::default() };
             let mut reader = Reader::resume(&wanted, None);
             let mut last = Ok(Heard::Nothing);
             for message in messages {

@@ -73,7 +73,7 @@ impl Poller {
             for packet in body.split(SEPARATOR) {
                 if packet == "2" {
                     poller.post(Bytes::from_static(b"3")).await?;
-                } else if is_connected(packet, target.namespace())? {
+                } else if is_connected(packet, target)? {
                     return Ok(poller);
                 }
             }

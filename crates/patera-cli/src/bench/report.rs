@@ -6,8 +6,12 @@ use std::fmt::{self, Display, Write as _};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use super::error::Failure;
 use super::options::{Options, Scenario};
 use super::run::{Measured, Run};
+
+/// What is said where no answer came at all.
+const HANDLERS: &str = "has the server the handlers? (`patera serve`: --namespace /bench)";
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
@@ -109,6 +113,17 @@ impl Report {
         self.lost + self.duplicated + self.reordered == 0 && self.errors.is_empty() && something
     }
 
+    /// Why there was nobody to measure, if that is so.
+    pub(crate) fn unreached(&self) -> Option<String> {
+        if self.operations > 0 || self.lost > 0 || self.errors.is_empty() {
+            return None;
+        }
+        let reasons: Vec<_> = self.errors.keys().map(String::as_str).collect();
+        let is_unanswered = self.errors.contains_key(&Failure::Timeout.to_string());
+        let advice = if is_unanswered { format!("; {HANDLERS}") } else { String::new() };
+        Some(format!("{}: {}{advice}", self.url, reasons.join("; ")))
+    }
+
     pub(crate) fn json(&self) -> String {
         serde_json::to_string(self).expect("its maps have strings as keys")
     }
@@ -146,7 +161,9 @@ impl Display for Report {
             write!(text, "{name} {}   ", time(value))?;
         }
         line("latency", text.trim_end().to_owned())?;
-        line("lost", format!("{}   doubled {}   reordered {}", self.lost, self.duplicated, self.reordered))?;
+        let is_unanswered = self.operations == 0 && self.lost > 0;
+        let advice = if is_unanswered { format!("; no answer: {HANDLERS}") } else { String::new() };
+        line("lost", format!("{}   doubled {}   reordered {}{advice}", self.lost, self.duplicated, self.reordered))?;
         for (kind, number) in &self.errors {
             line("error", format!("{kind}: {}", count(*number)))?;
         }

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
+use std::rc::Rc;
 
 use http::Uri;
 use tokio::net::{TcpSocket, TcpStream};
@@ -19,6 +20,7 @@ pub(crate) struct Target {
     /// How many addresses of the loopback network connections come from; 0: the system chooses.
     source_addresses: u32,
     next_source: Cell<u32>,
+    recovers: Rc<Cell<bool>>,
 }
 
 impl Target {
@@ -28,7 +30,9 @@ impl Target {
     /// What is wrong with it, for people.
     pub(crate) fn new(options: &Options) -> Result<Target, String> {
         let url = &options.url;
-        let uri: Uri = url.parse().map_err(|error| format!("{url} is no URL: {error}"))?;
+        // As other commands have it; there is no TLS here.
+        let with_scheme = if url.contains("://") { url.clone() } else { format!("http://{url}") };
+        let uri: Uri = with_scheme.parse().map_err(|error| format!("{url} is no URL: {error}"))?;
         match uri.scheme_str() {
             Some("http" | "ws") => {}
             Some("https" | "wss") => return Err(format!("{url}: TLS is not supported; measure without it")),
@@ -55,11 +59,17 @@ impl Target {
             auth: options.auth.clone().unwrap_or_default(),
             source_addresses: if is_loopback { options.source_addresses.unwrap_or(0) } else { 0 },
             next_source: Cell::default(),
+            recovers: Rc::default(),
         })
     }
 
     pub(crate) fn namespace(&self) -> &str {
         &self.namespace
+    }
+
+    /// Whether the server recovers connections: known when the first one is connected, for it says so in its answer to CONNECT.
+    pub(crate) fn recovers(&self) -> Rc<Cell<bool>> {
+        self.recovers.clone()
     }
 
     /// The packet that connects to the namespace: `40/chat,{"token":"x"}`.
@@ -133,13 +143,14 @@ mod tests {
             assert_eq!(target(arguments).unwrap().uri("websocket").to_string(), expected, "{arguments:?}");
         };
         check(&[], "http://127.0.0.1:3000/socket.io/?EIO=4&transport=websocket");
+        check(&["127.0.0.1:3711"], "http://127.0.0.1:3711/socket.io/?EIO=4&transport=websocket");
         check(&["ws://127.0.0.1", "--path", "/a/b"], "http://127.0.0.1:80/a/b/?EIO=4&transport=websocket");
         check(&["http://[::1]:8080/", "--path", "/"], "http://[::1]:8080/?EIO=4&transport=websocket");
     }
 
     #[test]
     fn other_urls_are_refused() {
-        for url in ["https://127.0.0.1", "ftp://127.0.0.1", "127.0.0.1:3000", "/", "http://"] {
+        for url in ["https://127.0.0.1", "ftp://127.0.0.1", "/", "http://"] {
             assert!(target(&[url]).is_err(), "{url}");
         }
         assert!(target(&["http://127.0.0.1", "--path", "a b"]).is_err());

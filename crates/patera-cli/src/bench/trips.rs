@@ -67,7 +67,7 @@ impl Trips {
         Rc::new(Trips {
             tally: run.tally.clone(),
             template: RefCell::new(template(&payload)),
-            expected: Expected::new(verb, run.target.namespace(), run.options.binary),
+            expected: Expected::new(verb, &run.target, run.options.binary),
             payload,
             is_ack: verb == Verb::Ack,
             window: run.options.window(),

@@ -10,10 +10,31 @@ use tracing::{info, warn};
 const PERIOD: Duration = Duration::from_secs(60);
 
 /// TLS where both files are given.
-pub(crate) fn of(chain: Option<&Path>, key: Option<&Path>) -> Result<Option<Tls>, TlsError> {
-    match (chain, key) {
-        (Some(chain), Some(key)) => Tls::from_pem_files(chain, key).map(Some),
-        _ => Ok(None),
+///
+/// # Errors
+/// Why they cannot be used, and what to look at, for people.
+pub(crate) fn of(chain: Option<&Path>, key: Option<&Path>) -> Result<Option<Tls>, String> {
+    let (Some(chain), Some(key)) = (chain, key) else { return Ok(None) };
+    Tls::from_pem_files(chain, key).map(Some).map_err(|error| explain(&error, chain, key))
+}
+
+fn explain(error: &TlsError, chain: &Path, key: &Path) -> String {
+    let has = |file: &Path, words: &str| std::fs::read_to_string(file).is_ok_and(|text| text.contains(words));
+    let (certificate, private) = (chain.display(), key.display());
+    match error {
+        TlsError::Chain(_) if has(chain, "PRIVATE KEY-----") => {
+            format!("--tls-cert {certificate} has no certificate, but a key: that is for --tls-key")
+        }
+        TlsError::Chain(error) => format!("--tls-cert {certificate}: no certificate as PEM: {error}"),
+        TlsError::Key(_) if has(key, "ENCRYPTED") => {
+            format!("--tls-key {private} is encrypted: `openssl pkey -in {private}` writes it in plain")
+        }
+        TlsError::Key(_) if has(key, "CERTIFICATE-----") => {
+            format!("--tls-key {private} has no key, but a certificate: that is for --tls-cert")
+        }
+        TlsError::Key(error) => format!("--tls-key {private}: no private key as PEM: {error}"),
+        TlsError::Invalid(error) => format!("--tls-cert {certificate} and --tls-key {private} cannot be used: {error}"),
+        other => other.to_string(),
     }
 }
 

@@ -24,8 +24,15 @@ pub(crate) fn register(io: &Io) {
     io.on("my other event", async |socket: Socket, data: Value| info!(socket = socket.id(), %data, "my other event"));
     io.on("message", async |socket: Socket, data: Value| socket.emit("message", (data,)));
     io.on("echo", async |data: Value| Reply((data,)));
+    io.on("add", async |a: f64, b: f64| Reply(number(a + b)));
     register_public_and_private(io);
     register_rooms(io);
+}
+
+/// As JavaScript writes it: 3, not 3.0.
+fn number(number: f64) -> Value {
+    let is_whole = number.fract() == 0.0 && number.abs() < (1_u64 << 53) as f64;
+    if is_whole { (number as i64).into() } else { number.into() }
 }
 
 /// What is said to everyone, or to one. A picture is bytes beside the text: `{"name": …, "text": …, "image": bytes}`.

@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use patera_client::{Client, ConnectError, Rest, Value};
+use patera_client::{AckError, Client, ConnectError, EmitError, Rest, Value};
 use tokio::time::Instant;
 
 use crate::argument::{self, Arguments};
 use crate::remote::Remote;
+use crate::trouble::{Trouble, unanswered};
 
 /// What the help says besides the options.
 pub(crate) const HELP: &str = "\
@@ -60,9 +61,14 @@ pub(crate) async fn run(options: Options) -> ExitCode {
             for argument in answer {
                 lines += &format!("{argument}\n");
             }
-            // Who has stopped reading has what it wanted.
-            let _ = io::stdout().write_all(lines.as_bytes());
-            ExitCode::SUCCESS
+            let mut out = io::stdout();
+            match out.write_all(lines.as_bytes()).and_then(|()| out.flush()) {
+                // Who has stopped reading has what it wanted.
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                    fail(1, &format!("standard output: {error}"))
+                }
+                _ => ExitCode::SUCCESS,
+            }
         }
         Err(Failure::Usage(error)) => fail(USAGE, &error),
         Err(Failure::Failed(error)) => fail(1, &error),
@@ -86,12 +92,12 @@ async fn emit(options: &Options, args: &[Value]) -> Result<Vec<Value>, Failure> 
         Ok(Err(ConnectError::Timeout)) | Err(_) => {
             return Err(Failure::Failed("the server took too long to let us in".to_owned()));
         }
-        Ok(Err(error)) => return Err(Failure::Failed(error.to_string())),
+        Ok(Err(error)) => return Err(Failure::Failed(Trouble::new(&options.remote, &error).to_string())),
     }
     if options.ack {
         ask(&client, &options.event, args, limit).await
     } else {
-        client.try_emit(&options.event, Arguments(args)).map_err(|error| Failure::Usage(error.to_string()))?;
+        client.try_emit(&options.event, Arguments(args)).map_err(unsent)?;
         leave(&client, limit).await?;
         Ok(Vec::new())
     }
@@ -99,9 +105,19 @@ async fn emit(options: &Options, args: &[Value]) -> Result<Vec<Value>, Failure> 
 
 async fn ask(client: &Client, event: &str, args: &[Value], limit: Duration) -> Result<Vec<Value>, Failure> {
     let answer = client.timeout(limit).emit_with_ack::<Rest>(event, Arguments(args));
-    let Rest(answer) = answer.await.map_err(|error| Failure::Failed(format!("no acknowledgement: {error}")))?;
+    let Rest(answer) = answer.await.map_err(|error| match error {
+        AckError::Emit(error) => unsent(error),
+        error => Failure::Failed(format!("no acknowledgement: {}", unanswered(&error, limit))),
+    })?;
     client.disconnect().await;
     Ok(answer)
+}
+
+fn unsent(error: EmitError) -> Failure {
+    match error {
+        EmitError::Encode(error) => Failure::Usage(error.to_string()),
+        error => Failure::Failed(error.to_string()),
+    }
 }
 
 /// Sends what waits, and says goodbye.

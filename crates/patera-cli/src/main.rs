@@ -12,12 +12,13 @@ mod page;
 mod remote;
 mod serve;
 mod signal;
+mod trouble;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// A realtime server for every Socket.IO client since 3.0 and every plain WebSocket.
+/// A realtime server for every Socket.IO client since 1.4 and every plain WebSocket.
 ///
 /// Without a subcommand it serves: http://127.0.0.1:3000/ is a page to try it with, in two tabs.
 #[derive(Parser)]

@@ -16,6 +16,7 @@ use crate::duration::parse_duration;
 pub(crate) struct Remote {
     /// The server, as in https://example.com/chat?room=1: for Socket.IO the path is the namespace; without a scheme it is https,
     /// and http on this machine
+    #[arg(value_parser = parse_url)]
     url: String,
     /// What the server is told at each connection, as in '{"token":"…"}'
     #[arg(long, value_name = "JSON", value_parser = parse_auth, conflicts_with = "auth_file")]
@@ -42,12 +43,43 @@ pub(crate) struct Remote {
     /// ALL_PROXY, NO_PROXY)
     #[arg(long, value_name = "URL")]
     proxy: Option<String>,
-    /// How long the server may take to let us in, and to acknowledge what asks for it
+    /// How long the server may take to let us in, and to acknowledge what asks for it: 20s, 500ms, 2m, a bare number is seconds
     #[arg(long, default_value = "20s", value_name = "TIME", value_parser = parse_duration)]
     pub(crate) timeout: Duration,
 }
 
 impl Remote {
+    /// Host and port, as the URL has them.
+    pub(crate) fn address(&self) -> &str {
+        let rest = self.scheme().map_or(self.url.as_str(), |scheme| &self.url[scheme.len() + "://".len()..]);
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+        // Who we are is nobody's business.
+        authority.rsplit_once('@').map_or(authority, |(_, address)| address)
+    }
+
+    /// Whether the URL has more than a host: for Socket.IO a namespace.
+    pub(crate) fn has_path(&self) -> bool {
+        let behind = self.url.split_once(self.address()).map_or("", |(_, behind)| behind);
+        behind.split(['?', '#']).next().is_some_and(|path| !path.trim_matches('/').is_empty())
+    }
+
+    /// Of the Socket.IO endpoint.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The proxy of the options.
+    pub(crate) fn proxy(&self) -> Option<&str> {
+        self.proxy.as_deref()
+    }
+
+    /// Whether it is TLS that is to be spoken.
+    pub(crate) fn is_secure(&self) -> bool {
+        let url = self.url();
+        url.split_once("://")
+            .is_some_and(|(scheme, _)| ["https", "wss"].iter().any(|name| scheme.eq_ignore_ascii_case(name)))
+    }
+
     /// The URL with its scheme and the pairs of the options.
     pub(crate) fn url(&self) -> String {
         let url = self.url.split_once('#').map_or(self.url.as_str(), |(url, _)| url);
@@ -135,6 +167,13 @@ pub(crate) fn parse_auth(text: &str) -> Result<Json, String> {
     }
 }
 
+/// A URL, or the host of one.
+fn parse_url(text: &str) -> Result<String, String> {
+    let port = text.strip_prefix(':').unwrap_or(text);
+    let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    if is_port { Err(format!("{text} is no host; localhost:{port}?")) } else { Ok(text.to_owned()) }
+}
+
 fn parse_header(text: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
     const EXPECTED: &str = "it must be as in 'name: value'";
     let (name, value) = text.split_once(':').ok_or(EXPECTED)?;
@@ -188,6 +227,18 @@ mod tests {
     }
 
     #[test]
+    fn url_has_an_address_and_maybe_a_path() {
+        let check = |url: &str, address: &str, has_path: bool| {
+            let remote = remote(&[url]).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!((remote.address(), remote.has_path()), (address, has_path), "{url}");
+        };
+        check("localhost:3000", "localhost:3000", false);
+        check("http://localhost:3000/", "localhost:3000", false);
+        check("https://me:secret@[::1]:1/chat?a=/b", "[::1]:1", true);
+        check("x?a=/b", "x", false);
+    }
+
+    #[test]
     fn pairs_go_behind_the_query_of_the_url() {
         let check = |url: &str, expected: &str| {
             let remote = remote(&[url, "--query", "a=1&2", "--query", "b="]);
@@ -213,5 +264,8 @@ mod tests {
         check(&["--auth", "{"], "EOF");
         check(&["--auth", "{}", "--auth-file", "x"], "cannot be used with");
         check(&["--timeout", "soon"], "10s");
+        for port in ["3711", ":3711"] {
+            assert!(remote(&[port]).is_err_and(|error| error.contains("no host; localhost:3711?")), "{port}");
+        }
     }
 }

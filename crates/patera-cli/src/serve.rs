@@ -3,15 +3,15 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
 use clap::Args;
-use clap::builder::{BoolishValueParser, RangedU64ValueParser};
-use patera::{Config, ConnectionStateRecovery, Cors, DeflateConfig, Io, Listener, Rate, TlsError};
+use clap::builder::BoolishValueParser;
+use patera::{Config, ConnectionStateRecovery, Cors, DeflateConfig, Io, Listener, Rate};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
@@ -22,10 +22,10 @@ use crate::{certificates, demo, page};
 #[derive(Args)]
 pub(crate) struct Options {
     /// Address to listen on; 0.0.0.0 lets other machines in
-    #[arg(long, default_value = "127.0.0.1", env = "PATERA_HOST")]
+    #[arg(long, default_value = "127.0.0.1", env = "PATERA_HOST", value_parser = parse_host)]
     host: IpAddr,
     /// Port to listen on; 0 takes any free one and prints it
-    #[arg(short, long, default_value_t = 3000, env = "PATERA_PORT")]
+    #[arg(short, long, default_value_t = 3000, env = "PATERA_PORT", value_parser = parse_port)]
     port: u16,
     /// Speak TLS, by the certificate in this PEM file and those that vouch for it; read again every minute, and on SIGHUP
     #[arg(long, value_name = "FILE", env = "PATERA_TLS_CERT", requires = "tls_key")]
@@ -36,41 +36,53 @@ pub(crate) struct Options {
     /// Path of the Socket.IO endpoint
     #[arg(long, default_value = "/socket.io", value_name = "PATH", env = "PATERA_PATH", value_parser = parse_path)]
     path: String,
-    /// Origin whose pages may read from this server (CORS); may be given several times, "*" is any
+    /// Origin whose pages may read from this server (CORS); may be given several times, "*" is any. Without it pages of other
+    /// origins may not
     #[arg(long, value_name = "ORIGIN", value_parser = parse_origin)]
     cors_origin: Vec<String>,
+    /// Origin whose pages are served at all, as in https://example.com; may be given several times, the demo page's own among them.
+    /// Without it pages of every origin are, as are programs without one
+    #[arg(long, value_name = "ORIGIN", value_parser = parse_own_origin)]
+    origin: Vec<String>,
     /// Compress WebSocket messages from 1,024 bytes, with clients that offer it (permessage-deflate)
     #[arg(long, env = "PATERA_PER_MESSAGE_DEFLATE", value_parser = BoolishValueParser::new())]
     per_message_deflate: bool,
     /// Send the answers of HTTP long-polling as they are, however long
     #[arg(long, env = "PATERA_NO_HTTP_COMPRESSION", value_parser = BoolishValueParser::new())]
     no_http_compression: bool,
-    /// Bytes of one message or polling body at the most, a picture on the demo page included
-    #[arg(long, default_value_t = 1_000_000, value_name = "BYTES", env = "PATERA_MAX_HTTP_BUFFER_SIZE",
-          value_parser = RangedU64ValueParser::<usize>::new().range(1_000..=100_000_000))]
+    /// Bytes of one message or polling body at the most, from 1000 to 100000000, a picture on the demo page included
+    #[arg(long, default_value_t = 1_000_000, value_name = "BYTES", env = "PATERA_MAX_HTTP_BUFFER_SIZE", value_parser = parse_size)]
     max_http_buffer_size: usize,
-    /// From a client's pong to the next ping; shorter where a proxy cuts connections that are quiet
+    /// From a client's pong to the next ping: 25s, 500ms, 2m, a bare number is seconds; from 100ms to a day. Shorter where a proxy
+    /// cuts connections that are quiet
     #[arg(long, default_value = "25s", value_name = "TIME", env = "PATERA_PING_INTERVAL", value_parser = parse_heartbeat)]
     ping_interval: Duration,
-    /// How long a pong may take; then the client is gone
+    /// How long a pong may take, as above; then the client is gone
     #[arg(long, default_value = "20s", value_name = "TIME", env = "PATERA_PING_TIMEOUT", value_parser = parse_heartbeat)]
     ping_timeout: Duration,
-    /// Clients at a time; more are refused with 503
-    #[arg(long, value_name = "COUNT", env = "PATERA_MAX_CONNECTIONS")]
+    /// How long a request's head may take, and a kept connection may be without a request: 10s, 500ms, 2m, a bare number is
+    /// seconds; from 100ms to a day. Longer than a proxy in front keeps its connections
+    #[arg(long, default_value = "10s", value_name = "TIME", env = "PATERA_HEADER_TIMEOUT", value_parser = parse_heartbeat)]
+    header_timeout: Duration,
+    /// Clients at a time; more are refused with 503. Without it there is no limit, nor without those below
+    #[arg(long, value_name = "COUNT", env = "PATERA_MAX_CONNECTIONS", value_parser = parse_count)]
     max_connections: Option<usize>,
     /// Clients of one address at a time; more are refused with 429. Addresses of IPv6 count by their first 64 bits
-    #[arg(long, value_name = "COUNT", env = "PATERA_MAX_CONNECTIONS_PER_ADDRESS")]
+    #[arg(long, value_name = "COUNT", env = "PATERA_MAX_CONNECTIONS_PER_ADDRESS", value_parser = parse_count)]
     max_connections_per_address: Option<usize>,
-    /// Clients of one address a second, and behind a colon so many at once, as in 2:20; faster ones are refused with 429
+    /// Clients of one address a second, and behind a colon so many at once, as in 2:20; 2 is 2:2. Faster ones are refused with 429
     #[arg(long, value_name = "RATE[:BURST]", env = "PATERA_MAX_CONNECT_RATE", value_parser = parse_rate)]
     max_connect_rate: Option<Rate>,
-    /// Events and acknowledgements of one client a second, and behind a colon so many at once; a faster one is read from later
+    /// Events and acknowledgements of one client a second, and behind a colon so many at once, which is as many as a second without
+    /// it; a faster one is read from later
     #[arg(long, value_name = "RATE[:BURST]", env = "PATERA_MAX_EVENT_RATE", value_parser = parse_rate)]
     max_event_rate: Option<Rate>,
-    /// Bytes of one client a second, and behind a colon so many at once; a faster one is read from later
+    /// Bytes of one client a second, and behind a colon so many at once, which is as many as a second without it; a faster one is
+    /// read from later
     #[arg(long, value_name = "RATE[:BURST]", env = "PATERA_MAX_BYTE_RATE", value_parser = parse_rate)]
     max_byte_rate: Option<Rate>,
-    /// Address of a proxy in front, whose X-Forwarded-For tells a client's address; may be given several times, or with commas
+    /// Address of a proxy in front, whose X-Forwarded-For tells a client's address; may be given several times, or with commas.
+    /// Without it no such header is believed
     #[arg(long, value_name = "ADDRESS", env = "PATERA_TRUSTED_PROXY", value_delimiter = ',')]
     trusted_proxy: Vec<IpAddr>,
     /// Give clients that lost their connection a new socket: no id, room or event is kept for them
@@ -82,6 +94,12 @@ pub(crate) struct Options {
     #[arg(long, env = "PATERA_NO_EIO3", value_parser = BoolishValueParser::new())]
     no_eio3: bool,
 }
+
+/// Where plain WebSockets are served.
+const WS: &str = "/ws";
+/// Where whoever watches the server asks.
+const HEALTH: &str = "/healthz";
+const TAKEN: [&str; 2] = [WS, HEALTH];
 
 /// More often nobody is asked whether he is there: 100 ms, about what a packet takes around the world. Shorter times are refused.
 const HEARTBEAT_MIN: Duration = Duration::from_millis(100);
@@ -95,8 +113,8 @@ const LARGEST_MESSAGES_MAX: usize = 8;
 pub(crate) enum Error {
     /// The address cannot be listened on.
     Listen { host: IpAddr, port: u16, source: io::Error },
-    /// The certificate or its key is of no use.
-    Tls(TlsError),
+    /// The certificate or its key is of no use: why, for people.
+    Tls(String),
     /// Serving failed.
     Serve(io::Error),
 }
@@ -119,7 +137,7 @@ impl fmt::Display for Error {
                 }
                 _ => write!(f, "cannot listen on {host}, port {port}: {source}"),
             },
-            Error::Tls(error) => error.fmt(f),
+            Error::Tls(error) => f.write_str(error),
             Error::Serve(source) => write!(f, "cannot serve: {source}"),
         }
     }
@@ -129,7 +147,7 @@ impl fmt::Display for Error {
 pub(crate) async fn run(options: &Options) -> Result<(), Error> {
     let tls = certificates::of(options.tls_cert.as_deref(), options.tls_key.as_deref()).map_err(Error::Tls)?;
     let io = Io::with_config(config(options));
-    io.native("/ws");
+    io.native(WS);
     demo::register(&io);
     demo::register_bench(&io);
     let Options { host, port, .. } = *options;
@@ -137,7 +155,7 @@ pub(crate) async fn run(options: &Options) -> Result<(), Error> {
     let address = listener.local_addr().map_err(Error::Serve)?;
     // Before the address is told: who reads it may ask for the end at once.
     let end = signal();
-    let app = Router::new().merge(page::router(&options.path)).route("/healthz", get(async || "ok"));
+    let app = Router::new().merge(page::router(&options.path)).route(HEALTH, get(async || "ok"));
     let (http, ws) = if tls.is_some() { ("https", "wss") } else { ("http", "ws") };
     println!("patera {} serves {http}://{address}/", env!("CARGO_PKG_VERSION"));
     println!("  the page        {http}://{address}/          open it in two tabs");
@@ -166,6 +184,8 @@ fn config(options: &Options) -> Config {
         origins if origins.iter().any(|origin| origin == "*") => Some(Cors::any()),
         origins => Some(Cors { credentials: true, ..Cors::origins(origins) }),
     };
+    config.origins = (!options.origin.is_empty()).then(|| options.origin.clone());
+    config.header_timeout = options.header_timeout;
     config.per_message_deflate = options.per_message_deflate.then(DeflateConfig::default);
     if options.no_http_compression {
         config.http_compression = None;
@@ -189,6 +209,27 @@ fn config(options: &Options) -> Config {
     config
 }
 
+/// An address of this machine; the one name that needs no look-up is taken too.
+fn parse_host(text: &str) -> Result<IpAddr, &'static str> {
+    if text.eq_ignore_ascii_case("localhost") {
+        return Ok(Ipv4Addr::LOCALHOST.into());
+    }
+    text.parse().map_err(|_| "it must be an IP address, as in 127.0.0.1, or localhost")
+}
+
+fn parse_port(text: &str) -> Result<u16, &'static str> {
+    text.parse().map_err(|_| "it must be a number from 0 to 65535")
+}
+
+fn parse_size(text: &str) -> Result<usize, &'static str> {
+    let size = text.parse().ok().filter(|size| (1_000..=100_000_000).contains(size));
+    size.ok_or("it must be a number of bytes from 1000 to 100000000, as in 1000000")
+}
+
+fn parse_count(text: &str) -> Result<usize, &'static str> {
+    text.parse().ok().filter(|count| *count > 0).ok_or("it must be a whole number from 1 on")
+}
+
 /// A path that a request can ask for, below the page's own.
 fn parse_path(text: &str) -> Result<String, &'static str> {
     let is_foreign = |c: char| !c.is_ascii_graphic() || "?#".contains(c);
@@ -197,6 +238,11 @@ fn parse_path(text: &str) -> Result<String, &'static str> {
     }
     if text.contains(is_foreign) {
         return Err("it must be ASCII, without spaces, ? and #: é is written %C3%A9");
+    }
+    if TAKEN.contains(&text.trim_end_matches('/')) {
+        return Err(
+            "this server has something else there: /ws is for plain WebSockets, /healthz for whoever watches it",
+        );
     }
     Ok(text.to_owned())
 }
@@ -228,6 +274,11 @@ fn parse_origin(text: &str) -> Result<String, &'static str> {
         None => text == "*" || text == "null",
     };
     if is_exact { Ok(text.to_owned()) } else { Err("it must be as in https://example.com:8443, without a path, or *") }
+}
+
+/// An origin that is served: there is no "any", which is what it is without.
+fn parse_own_origin(text: &str) -> Result<String, &'static str> {
+    if text == "*" { Err("without --origin every origin is served") } else { parse_origin(text) }
 }
 
 /// Waits for the end to be asked for, then says goodbye to every client; a second signal ends the process at once.
@@ -311,6 +362,37 @@ mod tests {
         check(&["--ping-interval", "10s", "--ping-timeout", "100ms"], Some((10_000, 100)));
         check(&["--ping-interval", "99ms"], None);
         check(&["--ping-timeout", "0"], None);
+    }
+
+    #[test]
+    fn origins_and_the_time_of_a_head_are_as_they_were_asked_for() {
+        let default = config(&parse(&[]).expect("no options"));
+        assert_eq!((default.origins, default.header_timeout), (None, Duration::from_secs(10)));
+        let arguments = ["--origin", "https://a.example", "--origin", "https://b.example", "--header-timeout", "75s"];
+        let asked = config(&parse(&arguments).expect("known options"));
+        let origins = ["https://a.example", "https://b.example"].map(str::to_owned).to_vec();
+        assert_eq!((asked.origins, asked.header_timeout), (Some(origins), Duration::from_secs(75)));
+        for origin in ["*", "https://a.example/", "a.example"] {
+            assert!(parse(&["--origin", origin]).is_err(), "{origin}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_what_can() {
+        let check = |arguments: &[&str], expected: &str| {
+            let error = parse(arguments).err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(error.contains(expected), "{arguments:?}: {error}");
+        };
+        assert!(parse(&["--host", "localhost"]).is_ok_and(|options| options.host.is_loopback()));
+        check(&["--host", "example.com"], "an IP address, as in 127.0.0.1");
+        check(&["-p", "abc"], "from 0 to 65535");
+        check(&["-p", "65536"], "from 0 to 65535");
+        check(&["--max-http-buffer-size", "1MB"], "bytes from 1000 to 100000000");
+        check(&["--max-connections", "0"], "from 1 on");
+        check(&["--max-connections-per-address", "0"], "from 1 on");
+        check(&["--path", "/ws"], "plain WebSockets");
+        check(&["--path", "/healthz/"], "/healthz");
+        assert!(parse(&["--path", "/ws/socket.io", "--max-connections", "1"]).is_ok());
     }
 
     #[test]

@@ -152,9 +152,17 @@ fn plain(line: &str) -> Result<Command, String> {
             let code = code.ok_or("the code of a disconnect is from 1000 to 4999")?;
             Ok(Command::Disconnect(Some(Closing { code, reason: reason.to_owned() })))
         }
-        _ if rest.is_empty() => common(verb, line),
-        _ => common("", line),
+        "status" | "help" | "?" | "quit" | "exit" if rest.is_empty() => common(verb, line),
+        _ => Err(format!(
+            "{}: no such command on a plain WebSocket; `send …` sends text, help tells the others",
+            start(line)
+        )),
     }
+}
+
+/// As much of a line as is told of it.
+fn start(line: &str) -> String {
+    line.chars().take(40).collect()
 }
 
 fn common(verb: &str, line: &str) -> Result<Command, String> {
@@ -162,10 +170,7 @@ fn common(verb: &str, line: &str) -> Result<Command, String> {
         "status" => Ok(Command::Status),
         "help" | "?" => Ok(Command::Help),
         "quit" | "exit" => Ok(Command::Quit),
-        _ => {
-            let start: String = line.chars().take(40).collect();
-            Err(format!("{start}: no such command; help tells them"))
-        }
+        _ => Err(format!("{}: no such command; help tells them", start(line))),
     }
 }
 

@@ -23,8 +23,10 @@ pub(super) enum What {
         recovered: bool,
         subprotocol: Option<String>,
     },
+    /// `advice` is what may help.
     ConnectError {
         message: String,
+        advice: Option<String>,
         data: Option<Value>,
     },
     Disconnect {
@@ -135,7 +137,7 @@ impl What {
     /// What a script compares with the patterns behind its name.
     pub(super) fn args(&self) -> Vec<Value> {
         match self {
-            What::ConnectError { message, data } => {
+            What::ConnectError { message, data, .. } => {
                 [Some(message.as_str().into()), data.clone()].into_iter().flatten().collect()
             }
             What::Disconnect { reason, code, .. } => {
@@ -183,8 +185,9 @@ impl What {
                 object.field("recovered", id.is_some().then_some(recovered));
                 object.field("subprotocol", subprotocol);
             }
-            What::ConnectError { message, data } => {
+            What::ConnectError { message, advice, data } => {
                 object.field("message", message);
+                object.field("advice", advice);
                 if let Some(data) = data {
                     object.raw("data", &data.to_string());
                 }

@@ -81,6 +81,14 @@ impl Link {
         }
     }
 
+    /// Whether somebody is told when we leave.
+    pub(super) fn is_connected(&self) -> bool {
+        match self {
+            Link::SocketIo(sockets) => sockets.is_connected(),
+            Link::Plain(plain) => plain.is_connected(),
+        }
+    }
+
     /// The namespace that commands go to, for the prompt and for scripts.
     pub(super) fn current(&self) -> Option<String> {
         match self {

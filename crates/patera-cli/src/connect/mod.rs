@@ -98,7 +98,10 @@ async fn exit_code(options: Options) -> Result<u8, String> {
 
 fn link(options: &Options, closing: Duration) -> Result<Link, String> {
     let saving = options.save.as_deref().map(Saving::new).transpose();
-    let saving = saving.map_err(|error| format!("--save: {error}"))?;
+    let saving = saving.map_err(|error| {
+        let folder = options.save.as_deref().unwrap_or("".as_ref()).display();
+        format!("--save {folder}: {error}")
+    })?;
     if options.dialect() == Dialect::Plain {
         return Ok(Link::Plain(Box::new(Plain::new(&options.remote, options.subprotocols.clone(), saving))));
     }

@@ -28,8 +28,8 @@ Elsewhere lines are read from standard input, each once it is connected; at thei
 long for events, and leaves.
 
 --json prints one object a line: \"type\", \"ms\" since the start, \"namespace\", and
-  connect {id, transport, recovered}  connect_error {message, data}  disconnect {reason, details, code}  upgrade {transport}
-  reconnecting {attempt, delay_ms}  reconnect {attempt}  event {event, args, ack, saved}  answer {call, event, args, elapsed_ms}
+  connect {id, transport, recovered}  connect_error {message, advice, data}  disconnect {reason, details, code}
+  upgrade {transport}  reconnecting {attempt, delay_ms}  reconnect {attempt}  event {event, args, ack, saved}  answer {call, event, args, elapsed_ms}
   no_answer {call, event, message, elapsed_ms}  message {data, saved}  complaint {message}  and others; bytes are {\"base64\":\"…\"}.
 
 --script adds to the commands, each line waiting for what it says; a line that fails ends the script with exit code 1:
@@ -42,7 +42,8 @@ long for events, and leaves.
   wait 300ms
 
 The exit code is 0 if the user left or the script held, 1 if the connection could not be made or was lost for good, or the script
-did not hold, and 2 if the command is wrong.
+did not hold, and 2 if the command is wrong. Ctrl-C is how a user leaves at a terminal, and with --listen: 0; where lines or a
+script are being read it is 130.
 
 Examples:
   patera connect localhost:3000
@@ -76,7 +77,7 @@ pub(crate) struct Options {
     /// Carry out the commands and expectations of a file; - is standard input
     #[arg(long, value_name = "FILE", conflicts_with = "listen")]
     pub(super) script: Option<PathBuf>,
-    /// After the last command wait so long for what comes, then leave
+    /// After the last command wait so long for what comes, then leave: 5s, 500ms, 2m, a bare number is seconds
     #[arg(long, default_value = "0", value_name = "TIME", value_parser = parse_duration)]
     pub(super) linger: Duration,
     /// Read no commands: print what comes until Ctrl-C

@@ -53,6 +53,7 @@ impl Output {
             Format::People { colours } => text::lines(happening, at, colours),
         };
         match &mut self.sink {
+            _ if line.is_empty() => Ok(()),
             Sink::Stdout => io::stdout().lock().write_all(line.as_bytes()),
             Sink::Terminal { printer, left_out } => match printer.try_send(noted(line, *left_out)) {
                 Ok(()) => {

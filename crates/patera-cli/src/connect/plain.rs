@@ -18,6 +18,7 @@ use super::happening::{Happening, What};
 use super::link::Outcome;
 use super::saving::Saving;
 use crate::remote::Remote;
+use crate::trouble::Trouble;
 
 /// A WebSocket, open or not.
 ///
@@ -151,7 +152,8 @@ impl Plain {
             }
             Err(error) => {
                 self.state = State::Ended { by_us: false };
-                What::ConnectError { message: error.to_string(), data: None }
+                let Trouble { message, advice } = Trouble::new(&self.remote, &error);
+                What::ConnectError { message, advice, data: None }
             }
         }
     }
@@ -198,6 +200,10 @@ impl Plain {
 
     pub(super) fn is_over(&self) -> bool {
         matches!(self.state, State::Ended { by_us: false })
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        matches!(self.state, State::Open { .. })
     }
 
     /// Sends what waits, says goodbye, and waits for the server's.

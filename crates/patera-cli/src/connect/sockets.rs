@@ -18,6 +18,7 @@ use super::link::Outcome;
 use super::saving::Saving;
 use crate::argument::Arguments;
 use crate::remote::Remote;
+use crate::trouble::{Trouble, unanswered};
 
 /// The namespaces of one connection, and what they wait for.
 pub(super) struct Sockets {
@@ -247,7 +248,10 @@ impl Sockets {
     }
 
     fn received(&mut self, received: Received) -> What {
-        let (name, args) = (received.name().to_owned(), received.args());
+        let (name, mut args) = (received.name().to_owned(), received.args());
+        if received.offset().is_some() {
+            args.pop();
+        }
         let saved = self.save(&name, &args);
         let ack = received.wants_ack().then(|| {
             self.last_asked += 1;
@@ -269,7 +273,7 @@ impl Sockets {
                 Ok(saved) => What::Answer { call, event, args, time, saved },
                 Err(error) => What::NoAnswer { call, event, message: format!("it cannot be saved: {error}"), time },
             },
-            Err(error) => What::NoAnswer { call, event, message: error.to_string(), time },
+            Err(error) => What::NoAnswer { call, event, message: unanswered(&error, self.remote.timeout), time },
         }
     }
 
@@ -309,7 +313,8 @@ impl Sockets {
                 subprotocol: None,
             },
             Lifecycle::ConnectError(error) => {
-                What::ConnectError { message: error.to_string(), data: error.data().cloned() }
+                let Trouble { message, advice } = Trouble::new(&self.remote, &error);
+                What::ConnectError { message, advice, data: error.data().cloned() }
             }
             Lifecycle::Error(error) => What::Error { message: error.to_string() },
             Lifecycle::Disconnect(disconnect) => What::Disconnect {
@@ -319,7 +324,9 @@ impl Sockets {
             },
             Lifecycle::Reconnecting { attempt, delay } => What::Reconnecting { attempt, delay },
             Lifecycle::Reconnect { attempt } => What::Reconnect { attempt },
-            Lifecycle::ReconnectError(error) => What::ReconnectError { message: error.to_string() },
+            Lifecycle::ReconnectError(error) => {
+                What::ReconnectError { message: Trouble::new(&self.remote, &error).message }
+            }
             Lifecycle::ReconnectFailed => What::ReconnectFailed,
             Lifecycle::Upgrade(transport) => What::Upgrade { transport: transport.as_str() },
             // A kind that this does not know yet.
@@ -337,6 +344,10 @@ impl Sockets {
 
     pub(super) fn is_over(&self) -> bool {
         self.members.iter().all(|member| member.phase() == Phase::Over)
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.members.iter().any(|member| member.phase() == Phase::Connected)
     }
 
     pub(super) async fn close(self) {

@@ -173,9 +173,9 @@ fn perform(link: &mut Link, output: &mut Output, request: Request) -> io::Result
 
 /// Says goodbye to the server.
 pub(super) async fn leave(link: Link, output: &mut Output, timeout: Duration) {
-    let was_over = link.is_over();
+    let was_connected = link.is_connected();
     link.close(timeout).await;
-    if !was_over {
+    if was_connected {
         // Nobody may read any more.
         let _ = output.tell(What::Disconnect { reason: "io client disconnect".to_owned(), details: None, code: None });
     }

@@ -40,8 +40,12 @@ impl Colour {
     }
 }
 
-/// One line, or more for a notice: the time in seconds, the namespace unless it is `/`, and what happens.
+/// One line, or more for a notice: the time in seconds, the namespace unless it is `/`, and what happens. None for an attempt to
+/// come back that failed: why, was said of each namespace before.
 pub(super) fn lines(happening: &Happening, at: Duration, colours: bool) -> String {
+    if matches!(happening.what, What::ReconnectError { .. }) {
+        return String::new();
+    }
     let (colour, head, tail) = describe(&happening.what);
     let namespace = match happening.namespace.as_deref() {
         None | Some("/") => String::new(),
@@ -74,9 +78,10 @@ fn describe(what: &What) -> (Colour, String, String) {
             }
             (Colour::Green, "connected".to_owned(), details.trim_start().to_owned())
         }
-        What::ConnectError { message, data } => {
-            let data = data.as_ref().map(|data| shown(std::slice::from_ref(data))).unwrap_or_default();
-            (Colour::Red, "not connected:".to_owned(), format!("{message} {data}").trim_end().to_owned())
+        What::ConnectError { message, advice, data } => {
+            let data = data.as_ref().map(|data| format!(" {}", shown(std::slice::from_ref(data)))).unwrap_or_default();
+            let advice = advice.as_ref().map(|advice| format!("; {advice}")).unwrap_or_default();
+            (Colour::Red, "not connected:".to_owned(), format!("{message}{data}{advice}"))
         }
         What::Disconnect { reason, details, code } => {
             let code = code.map(|code| format!("{code} ")).unwrap_or_default();

@@ -85,7 +85,11 @@ fn what_does_not_come_about_is_told() {
         assert_eq!((out.as_str(), code), ("", Some(expected)), "{args:?}");
     };
     let url = server.url();
-    check(&[&url, "nobody", "--ack", "--timeout", "100ms"], "operation has timed out", 1);
+    check(
+        &[&url, "nobody", "--ack", "--timeout", "100ms"],
+        "no acknowledgement: none in 0.1 s; has the server this event?",
+        1,
+    );
     check(&[&url, "leave", "--ack"], "socket has been disconnected", 1);
     check(&[&format!("{url}/private"), "add"], "who are you", 1);
     check(&[&format!("{url}/nowhere"), "add"], "Invalid namespace", 1);

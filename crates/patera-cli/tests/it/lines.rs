@@ -235,6 +235,22 @@ fn certificate_that_nobody_vouches_for_is_believed_only_if_told_so() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_what_only_listens_well_and_what_reads_lines_not() {
+    use rustix::process::{Pid, Signal, kill_process};
+
+    let (server, folder) = (Server::start(), Folder::new());
+    let file = folder.file("script.txt", "wait 10m\n");
+    for (arguments, expected) in [(&["--listen"][..], 0), (&[], 130), (&["--script", file.to_str().unwrap()], 130)] {
+        let mut child = piped(&mut patera([&["connect", &server.url(), "--json"], arguments].concat()));
+        let (_input, mut output) = talk(&mut child);
+        until(&mut output, |object| object["type"] == "connect" || object["text"] == "wait 10m");
+        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(expected), "{arguments:?}");
+    }
+}
+
 #[test]
 fn wrong_commands_exit_with_2() {
     let check = |arguments: &[&str], complaint: &str| {

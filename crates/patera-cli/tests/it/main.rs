@@ -10,7 +10,9 @@ mod link;
 #[cfg(unix)]
 mod peers;
 mod script;
+mod serve;
 mod serve_tls;
 mod support;
 #[cfg(unix)]
 mod terminal;
+mod trouble;

@@ -1,8 +1,9 @@
 //! The program, and servers in this process that can be killed and come back.
 
+use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -68,6 +69,32 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// `patera serve`, killed with its test.
+pub(crate) struct Demo {
+    child: Child,
+    pub(crate) url: String,
+}
+
+impl Demo {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let mut command = patera([&["serve", "--port", "0"], arguments].concat());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut told = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = told.next().unwrap().unwrap();
+        let url = line.split_once("serves ").unwrap().1.trim_end_matches('/').to_owned();
+        // It is told nothing that it has to wait for: a few lines.
+        std::thread::spawn(move || told.map_while(Result::ok).for_each(drop));
+        Demo { child, url }
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

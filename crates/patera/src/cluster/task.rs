@@ -100,9 +100,9 @@ async fn publish(cluster: &Cluster) -> bool {
             Next::Job(Job::Enter(namespace)) => cluster.bus.enter(uid(), namespace).await,
             Next::Job(Job::Leave(namespace)) => cluster.bus.leave(uid(), namespace).await,
             Next::Job(Job::Publish(transmit)) => {
+                let mut publishing = Publishing { cluster, is_out: false };
                 let published = cluster.bus.publish(transmit.message, transmit.to).await;
-                let counters = &cluster.counters;
-                count(if published.is_ok() { &counters.messages_out } else { &counters.dropped }, 1);
+                publishing.is_out = published.is_ok();
                 published
             }
             Next::Subscribe => return false,
@@ -112,6 +112,19 @@ async fn publish(cluster: &Cluster) -> bool {
             cluster.report(&error);
         }
         rest(&mut turn).await;
+    }
+}
+
+/// A message that the bus has, counted when it is done with it: also if it panics, or is left before that.
+struct Publishing<'a> {
+    cluster: &'a Cluster,
+    is_out: bool,
+}
+
+impl Drop for Publishing<'_> {
+    fn drop(&mut self) {
+        let counters = &self.cluster.counters;
+        count(if self.is_out { &counters.messages_out } else { &counters.dropped }, 1);
     }
 }
 

@@ -399,7 +399,7 @@ async fn a_hook_of_requests_that_panics_costs_its_request() {
 }
 
 /// Panics whenever it is to publish, so many times.
-struct Panicking(MemoryBus, AtomicUsize);
+struct Panicking(MemoryBus, Arc<AtomicUsize>);
 
 impl Bus for Panicking {
     fn subscribe(&self, uid: Uid) -> BusFuture<'_, Incoming> {
@@ -433,8 +433,8 @@ async fn a_bus_that_panics_is_subscribed_to_again() {
         config.bus(bus);
         Io::with_config(config)
     };
-    let (good, bad) =
-        (server(Panicking(bus.clone(), AtomicUsize::new(0))), server(Panicking(bus, AtomicUsize::new(1))));
+    let panics = Arc::new(AtomicUsize::new(1));
+    let (good, bad) = (server(Panicking(bus.clone(), Arc::default())), server(Panicking(bus, panics.clone())));
     let (errors, mut told) = mpsc::unbounded_channel();
     bad.on_bus_error(move |error| errors.send(error.to_string()).unwrap());
     let (mut client, _) = Client::connect(serve(&good).await).await;
@@ -446,4 +446,10 @@ async fn a_bus_that_panics_is_subscribed_to_again() {
     client.expect(r#"42["news",1]"#).await;
     local.expect(r#"42["news",1]"#).await;
     assert_eq!(bad.stats().bus_errors, 1);
+
+    let dropped = bad.stats().bus_dropped;
+    panics.store(1, Ordering::SeqCst);
+    bad.emit("lost", 1);
+    told.recv().await.unwrap();
+    assert_eq!(bad.stats().bus_dropped, dropped + 1, "what it was to publish is lost");
 }

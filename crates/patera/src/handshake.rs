@@ -171,10 +171,15 @@ pub(crate) fn forwarded_for(request: &Handshake, proxies: &[IpAddr]) -> Option<I
     addresses.map_while(|address| address).find(|address| !is_proxy(address))
 }
 
-/// Some write the port behind it: `192.0.2.7:1234`, `[2001:db8::1]:1234`.
+/// Some write brackets around it, or a port behind it: `192.0.2.7:1234`, `[2001:db8::1]`, `[2001:db8::1]:1234`.
 fn parse_hop(hop: &str) -> Option<IpAddr> {
-    let with_port = || hop.parse().map(|address: SocketAddr| address.ip());
-    hop.parse().or_else(|_| with_port()).ok()
+    if let Ok(address) = hop.parse::<SocketAddr>() {
+        return Some(address.ip());
+    }
+    match hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']')) {
+        Some(hop) => hop.parse().ok().map(IpAddr::V6),
+        None => hop.parse().ok(),
+    }
 }
 
 /// `bytes`: how many the fields take, so that there is one allocation.
@@ -251,6 +256,9 @@ mod tests {
         check("2001:db8::1", &["2001:db8::7"], Some("2001:db8::7"));
         check("10.0.0.1", &["192.0.2.7:80"], Some("192.0.2.7"));
         check("10.0.0.1", &["[2001:db8::7]:80"], Some("2001:db8::7"));
+        check("10.0.0.1", &["[2001:db8::7]"], Some("2001:db8::7"));
+        check("10.0.0.1", &["192.0.2.7, [2001:db8::1]"], Some("192.0.2.7"));
+        check("10.0.0.1", &["[192.0.2.7]"], None);
         check("10.0.0.1", &["1.1.1.1, unknown"], None);
         check("10.0.0.1", &["1.1.1.1, unknown, 10.0.0.2"], None);
         check("10.0.0.1", &["10.0.0.2"], None);

@@ -1,6 +1,7 @@
 //! WebSocket handshakes: a session that begins with one, one that takes a polling session over, and plain ones.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::HeaderName;
@@ -9,6 +10,7 @@ use http::{Request, Response};
 use hyper::upgrade::OnUpgrade;
 use patera_protocol::engineio::{Query, RequestError};
 use patera_websocket::{AcceptOptions, Accepted, Extensions, accept};
+use tokio::time::timeout;
 
 use super::polling::add_headers;
 use super::refusal::Refusal;
@@ -22,12 +24,11 @@ use crate::transport::{Dialect, Stream, WebSocketLink};
 /// A session that begins with a WebSocket.
 pub(super) async fn open(host: Arc<dyn Host>, parts: Parts, query: &Query<'_>) -> Result<Response<Bytes>, Refusal> {
     let core = host.core().clone();
-    let (mut parts, accepted, upgrade) = agree(parts, &options(&core))?;
-    parts.extensions.remove::<OnUpgrade>();
+    let (parts, accepted, upgrade) = agree(parts, &options(&core))?;
     let opening = admit(&core, &parts, Some(query), LinkState::WebSocket).await?;
     let response = switch(&accepted, &opening, true)?;
     tokio::spawn(async move {
-        if let Some((stream, unread)) = finish(upgrade).await {
+        if let Some((stream, unread)) = finish(upgrade, core.config.connect_timeout).await {
             let link = begin(&opening, stream, unread, &accepted.extensions);
             host.start(opening, link);
         }
@@ -69,7 +70,7 @@ pub(super) async fn take_over(
     let response = switch(&accepted, &session, false)?;
     let dialect = EngineDialect { base64: query.base64, ..session.dialect };
     tokio::spawn(async move {
-        if let Some((stream, unread)) = finish(upgrade).await {
+        if let Some((stream, unread)) = finish(upgrade, session.core.config.upgrade_timeout).await {
             let link = WebSocketLink::new(stream, unread, dialect.into(), &session.core.config);
             session.outbox.command(Command::Probe(Box::new(link.with_extensions(&accepted.extensions))));
         }
@@ -90,7 +91,7 @@ pub(super) async fn open_native(host: Arc<dyn Host>, parts: Parts) -> Result<Res
     let response = switch(&accepted, &opening, true)?;
     let raw = accepted.subprotocol.as_deref() != Some(SUBPROTOCOL);
     tokio::spawn(async move {
-        if let Some((stream, unread)) = finish(upgrade).await {
+        if let Some((stream, unread)) = finish(upgrade, core.config.connect_timeout).await {
             opening.handshake.learn_address(stream.peer_addr());
             let link = WebSocketLink::new(stream, unread, Dialect::Native { raw }, &opening.core.config);
             let link = link.with_extensions(&accepted.extensions);
@@ -115,9 +116,10 @@ fn agree(parts: Parts, options: &AcceptOptions) -> Result<(Parts, Accepted, OnUp
     Ok((request.into_parts().0, accepted, upgrade))
 }
 
-async fn finish(upgrade: OnUpgrade) -> Option<(Stream, Bytes)> {
-    // A client that left between its request and our 101 is no error.
-    upgrade.await.ok().map(Stream::from_upgraded)
+/// The stream, once our 101 is written; a client that does not take it in time has no seat any more.
+async fn finish(upgrade: OnUpgrade, limit: Duration) -> Option<(Stream, Bytes)> {
+    // One that left between its request and our 101 is no error.
+    timeout(limit, upgrade).await.ok()?.ok().map(Stream::from_upgraded)
 }
 
 /// The 101, with the user's headers; those of the handshake itself stay as they are.

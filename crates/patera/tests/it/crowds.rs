@@ -5,10 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use patera::{Config, Io, Rate, RemoteAddress, Value};
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncWriteExt as _, DuplexStream};
 use tokio::time::{Instant, sleep};
+use tower_service::Service as _;
 
 use crate::support::{self, Polling, eventually, http, serve};
 
@@ -91,6 +95,28 @@ async fn clients_without_a_namespace_are_bounded() {
     }
     assert_eq!(io.stats().handshakes, 0);
     assert!(come(&io, "192.0.2.1").await.is_ok());
+}
+
+/// Its 101 does not fit into what the connection holds, and it reads none of it.
+#[tokio::test(start_paused = true)]
+async fn who_does_not_take_the_answer_to_its_handshake_has_its_time() {
+    for target in ["/socket.io/?EIO=4&transport=websocket", "/plain"] {
+        let io = server(|config| config.handshakes_max = 1);
+        io.native("/plain");
+        let (mut near, far) = tokio::io::duplex(64);
+        let service = io.service();
+        let serve = service_fn(move |request| service.clone().call(request));
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(far), serve).with_upgrades());
+        let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n";
+        let request =
+            format!("GET {target} HTTP/1.1\r\nHost: h\r\n{upgrade}Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n");
+        near.write_all(request.as_bytes()).await.unwrap();
+        eventually(|| io.stats().handshakes == 1).await;
+        assert!(come(&io, "192.0.2.1").await.is_err());
+        sleep(io.config().connect_timeout + Duration::from_millis(1)).await;
+        assert_eq!((io.stats().handshakes, io.stats().sessions), (0, 0), "{target}");
+        assert!(come(&io, "192.0.2.1").await.is_ok());
+    }
 }
 
 #[tokio::test]

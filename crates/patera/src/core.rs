@@ -38,6 +38,8 @@ pub(crate) struct Core {
     pub(crate) recovery: Option<Arc<Recovery>>,
     /// Other servers, where there is a bus.
     pub(crate) cluster: Option<Arc<Cluster>>,
+    #[cfg(feature = "webtransport")]
+    pub(crate) endpoints: crate::http::Endpoints,
     /// Set by `close`: no session opens any more.
     pub(crate) closing: AtomicBool,
     /// Tells listeners that the server is closed.
@@ -75,6 +77,8 @@ impl Core {
             counters: Counters::default(),
             admission: Admission::default(),
             connection_errors: ConnectionErrors::default(),
+            #[cfg(feature = "webtransport")]
+            endpoints: Default::default(),
             closing: AtomicBool::new(false),
             closed: Notify::new(),
             session_ended: Notify::new(),

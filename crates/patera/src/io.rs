@@ -284,10 +284,12 @@ impl Io {
     /// ```
     ///
     /// # Errors
-    /// The address cannot be listened on, or the certificates cannot be used for QUIC.
+    /// The address cannot be listened on, or the certificates cannot be used for QUIC; later, QUIC's own task has ended, as with a
+    /// runtime that is shut down.
     ///
     /// # Cancel safety
-    /// Dropped, it stops accepting; sessions go on.
+    /// Dropped, it stops accepting and cuts off those who have not said yet what they want; sessions go on, and the port is taken until
+    /// the last of them ends.
     #[cfg(feature = "webtransport")]
     #[cfg_attr(docsrs, doc(cfg(feature = "webtransport")))]
     pub async fn listen_webtransport(&self, address: impl ToSocketAddrs, tls: crate::Tls) -> std::io::Result<()> {
@@ -297,7 +299,7 @@ impl Io {
     /// As [`listen_webtransport`](Self::listen_webtransport), on a socket of yours: one on port 0 tells its address.
     ///
     /// # Errors
-    /// The certificates cannot be used for QUIC.
+    /// As [`listen_webtransport`](Self::listen_webtransport).
     ///
     /// # Cancel safety
     /// As [`listen_webtransport`](Self::listen_webtransport).
@@ -376,7 +378,7 @@ impl Io {
     /// The goodbyes are spread, so that clients do not all come back at once: [`Config::drain`] for a thousand sessions
     /// or more, proportionally less for fewer. A polling client has as long again to come for its goodbye; handlers that wait are
     /// waited for without limit. Clients get no `41`, with which stock clients would stay away: WebSockets close
-    /// with 1001, polls with a close packet. At last it leaves its cluster. What is kept for clients that may come back is dropped at once. Beside axum call it within `with_graceful_shutdown`, which does not wait for upgraded connections.
+    /// with 1001, polls with a close packet; what WebTransport clients have not taken within two seconds is lost. At last it leaves its cluster. What is kept for clients that may come back is dropped at once. Beside axum call it within `with_graceful_shutdown`, which does not wait for upgraded connections.
     ///
     /// # Cancel safety
     /// Dropped, the sessions not told yet stay open; call it again.
@@ -466,6 +468,8 @@ impl Core {
         use crate::error::DisconnectReason::ServerShuttingDown;
         use crate::outbox::Command;
 
+        #[cfg(feature = "webtransport")]
+        let endpoints = self.endpoints.hold();
         let sessions = self.begin_closing();
         let gap = self.config.drain / u32::try_from(sessions.len().max(1000)).unwrap_or(u32::MAX);
         let started = tokio::time::Instant::now();
@@ -482,6 +486,8 @@ impl Core {
             let _ = tokio::time::timeout(Duration::from_millis(100), ended).await;
         }
         self.closed.notify_waiters();
+        #[cfg(feature = "webtransport")]
+        crate::http::Endpoints::farewell(endpoints).await;
     }
 
     /// From now on no session opens; those that are there, or are being opened and may not have seen it, are to be told.

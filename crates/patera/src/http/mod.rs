@@ -30,4 +30,4 @@ pub(crate) use listen::serve;
 pub(crate) use paths::Paths;
 pub(crate) use respond::Host;
 #[cfg(feature = "webtransport")]
-pub(crate) use webtransport::serve as serve_webtransport;
+pub(crate) use webtransport::{Endpoints, serve as serve_webtransport};

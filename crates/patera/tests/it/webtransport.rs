@@ -12,6 +12,7 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use wtransport::endpoint::ConnectOptions;
+use wtransport::error::ConnectionError;
 use wtransport::{ClientConfig, Connection, Endpoint, RecvStream, SendStream};
 
 use crate::support::{PATIENCE, Polling, eventually, serve};
@@ -20,6 +21,18 @@ fn tls() -> Tls {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     Tls::from_pem(cert.pem().as_bytes(), signing_key.serialize_pem().as_bytes()).expect("certificate and key")
+}
+
+/// The same, as `Tls::replace` takes it.
+fn configuration() -> rustls::ServerConfig {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], signing_key.into())
+        .expect("certificate and key")
 }
 
 fn config() -> Config {
@@ -299,6 +312,91 @@ async fn what_was_sent_before_the_end_arrives() {
     client.ended().await;
     timeout(PATIENCE, closing).await.expect("in time").expect("closed");
     eventually(|| UdpSocket::bind(address).is_ok()).await;
+}
+
+#[tokio::test]
+async fn sessions_go_on_without_the_listener_and_get_their_goodbye() {
+    let io = echo(config());
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let address = socket.local_addr().expect("an address");
+    let mut listening = Box::pin(io.serve_webtransport(socket, tls()));
+    let mut client = tokio::select! {
+        client = Client::open(address) => client,
+        ended = &mut listening => panic!("{ended:?}"),
+    };
+    drop(listening);
+    client.text(r#"42["echo",1]"#).await;
+    assert_eq!(client.next_text().await, r#"42["echo",1]"#);
+    io.emit("last", "x".repeat(200_000));
+    let closing = tokio::spawn(async move { io.close().await });
+    assert_eq!(client.next_text().await.len(), 200_000 + r#"42["last",""]"#.len());
+    client.ended().await;
+    timeout(PATIENCE, closing).await.expect("in time").expect("closed");
+    eventually(|| UdpSocket::bind(address).is_ok()).await;
+}
+
+/// As `main` does that selects between the listener and a signal, closes and returns.
+#[tokio::test]
+async fn a_program_may_end_when_the_server_is_closed() {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let address = socket.local_addr().expect("an address");
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let program = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let io = echo(config());
+            tokio::select! {
+                ended = io.serve_webtransport(socket, tls()) => panic!("{ended:?}"),
+                _ = stopped => {}
+            }
+            io.emit("last", "x".repeat(200_000));
+            io.close().await;
+        });
+    });
+    let mut client = Client::open(address).await;
+    stop.send(()).expect("it runs");
+    assert_eq!(client.next_text().await.len(), 200_000 + r#"42["last",""]"#.len());
+    assert_eq!(client.next().await, None);
+    let closed = timeout(PATIENCE, client.connection.closed()).await.expect("in time");
+    assert!(matches!(closed, ConnectionError::ApplicationClosed(_)), "{closed:?}");
+    tokio::task::spawn_blocking(|| program.join()).await.expect("joined").expect("no panic");
+}
+
+/// QUIC's own task ends with its runtime.
+#[tokio::test]
+async fn a_listener_whose_socket_is_served_no_more_ends_with_an_error() {
+    let io = echo(config());
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let mut listening = Box::pin(io.serve_webtransport(socket, tls()));
+    let there = runtime.enter();
+    assert!(listening.as_mut().now_or_never().is_none(), "it listens");
+    drop(there);
+    runtime.shutdown_background();
+    let ended = timeout(PATIENCE, listening).await.expect("in time");
+    assert_eq!(ended.expect_err("an error").kind(), std::io::ErrorKind::Other);
+    timeout(PATIENCE, io.close()).await.expect("in time");
+}
+
+#[tokio::test]
+async fn new_connections_are_served_with_the_certificates_of_now() {
+    let io = echo(config());
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let address = socket.local_addr().expect("an address");
+    let (first, second) = (configuration(), configuration());
+    let serving = Tls::custom(first);
+    tokio::spawn({
+        let (io, tls) = (io.clone(), serving.clone());
+        async move { io.serve_webtransport(socket, tls).await }
+    });
+    let certificate = async || {
+        let connection = connect(address, "/socket.io/", None).await.expect("a session");
+        connection.peer_identity().expect("a certificate").as_slice()[0].hash()
+    };
+    let before = certificate().await;
+    assert_eq!(certificate().await, before);
+    serving.replace(second);
+    assert_ne!(certificate().await, before);
 }
 
 #[tokio::test]

@@ -41,7 +41,8 @@ pub(crate) async fn serve(host: Arc<dyn Host>, socket: UdpSocket, tls: Tls) -> i
     let mut config = Arc::new(config);
     let listening = Listening::new((*config).clone(), socket)?;
     core.endpoints.add(&listening.0);
-    let handshakes = Arc::new(Semaphore::new(core.config.webtransport_handshakes_max.min(Semaphore::MAX_PERMITS)));
+    let handshakes_max = core.config.webtransport_handshakes_max.min(Semaphore::MAX_PERMITS);
+    let handshakes = Arc::new(Semaphore::new(handshakes_max));
     // Dropped with this future; sessions are not, which have tasks of their own.
     let mut openings = JoinSet::new();
     loop {
@@ -68,6 +69,12 @@ pub(crate) async fn serve(host: Arc<dyn Host>, socket: UdpSocket, tls: Tls) -> i
                 Err(error) => trace!(warn, "patera::engine", "certificates are not for WebTransport", error = %error),
             }
             served = current;
+        }
+        // Anybody can send a first datagram in anybody's name: the second half is for those who get our answers.
+        if handshakes.available_permits() <= handshakes_max / 2 && !incoming.remote_address_validated() {
+            // It may be asked to, for its address is not proven.
+            let _ = incoming.retry();
+            continue;
         }
         match handshakes.clone().try_acquire_owned() {
             Err(_) => incoming.refuse(),

@@ -410,6 +410,35 @@ async fn handshakes_are_bounded() {
     while connect(address, "/socket.io/", None).await.is_none() {}
 }
 
+/// First datagrams from an address where nobody hears the answers take half of the places, and no more.
+#[tokio::test]
+async fn who_does_not_prove_its_address_shuts_nobody_out() {
+    let mut config = config();
+    config.webtransport_handshakes_max = 4;
+    let address = listen(&echo(config));
+    let spoofing = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    for _ in 0..8 {
+        spoofing.send_to(&first_datagram().await, address).expect("sent");
+    }
+    let mut client = Client::open(address).await;
+    client.text(r#"42["echo",1]"#).await;
+    assert_eq!(client.next_text().await, r#"42["echo",1]"#);
+}
+
+/// What a client begins with, which then hears nothing.
+async fn first_datagram() -> Vec<u8> {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+    let address = socket.local_addr().expect("an address");
+    let connecting = connect(address, "/socket.io/", None);
+    let mut datagram = vec![0; 2048];
+    let length = tokio::select! {
+        received = socket.recv(&mut datagram) => received.expect("a datagram"),
+        _ = connecting => panic!("nobody answers"),
+    };
+    datagram.truncate(length);
+    datagram
+}
+
 #[tokio::test]
 async fn the_first_packet_is_bounded() {
     let io = echo(config());

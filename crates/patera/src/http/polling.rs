@@ -68,7 +68,7 @@ impl Exchange {
         if parts.method != Method::GET && parts.method != Method::POST {
             return Err(Refusal::Method);
         }
-        if session.link() == LinkState::WebSocket {
+        if session.transport() != Transport::Polling {
             return Err(RequestError::BadRequest.into());
         }
         if query.version_with_eio3(session.core.config.allow_eio3) != Ok(session.dialect.version) {
@@ -108,8 +108,8 @@ impl Exchange {
                 Ok(if compress { asked.compress(&session.core, response).await } else { response })
             }
             Ok(PollAnswer::Overlap) => Err(Refusal::Overlap),
-            // The session ended, or moved to WebSocket, before it saw the request.
-            Err(_) if session.link() == LinkState::WebSocket => Err(RequestError::BadRequest.into()),
+            // The session ended, or moved to another transport, before it saw the request.
+            Err(_) if session.transport() != Transport::Polling => Err(RequestError::BadRequest.into()),
             Err(_) => Err(RequestError::UnknownSid.into()),
         }
     }

@@ -514,6 +514,22 @@ async fn datagrams_mean_nothing() {
 }
 
 #[tokio::test]
+async fn a_session_is_not_polled() {
+    let io = echo(config());
+    let (http, udp) = (serve(&io).await, listen(&io));
+    let mut client = Client::new(udp).await;
+    client.text("0").await;
+    let open = client.next_text().await;
+    let sid = open.split('"').nth(3).expect("an open packet").to_owned();
+    let polling = Polling { address: http, sid };
+    let bad_request = (400, r#"{"code":3,"message":"Bad request"}"#);
+    assert_eq!(polling.get().await.brief(), bad_request);
+    assert_eq!(polling.post("no packet").await.brief(), bad_request);
+    client.text("40").await;
+    assert!(client.next_text().await.starts_with("40{"), "it goes on");
+}
+
+#[tokio::test]
 async fn polling_clients_are_told_of_it() {
     let address = serve(&echo(config())).await;
     let answer = crate::support::http(address, "GET", "/socket.io/?EIO=4&transport=polling", "", "").await;

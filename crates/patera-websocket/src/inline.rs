@@ -21,15 +21,17 @@ impl<const N: usize> Inline<N> {
         copy
     }
 
-    /// Appends. The caller knows that there is room: what does not fit is left out.
+    /// Appends.
+    ///
+    /// # Panics
+    /// There is no room for all of it: the caller knows better.
     pub(crate) fn extend(&mut self, more: &[u8]) {
         let free = self.bytes.get_mut(usize::from(self.len)..).unwrap_or_default();
-        debug_assert!(more.len() <= free.len());
+        assert!(more.len() <= free.len(), "{} bytes for {}", more.len(), free.len());
         for (slot, byte) in free.iter_mut().zip(more) {
             *slot = *byte;
         }
-        let fits = more.len().min(free.len());
-        self.len = self.len.saturating_add(fits as u8);
+        self.len = self.len.saturating_add(more.len() as u8);
     }
 
     #[inline]
@@ -53,5 +55,24 @@ impl<const N: usize> Deref for Inline<N> {
 
     fn deref(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_as_many_as_there_is_room_for() {
+        let mut inline = Inline::<4>::copy_of(b"abc");
+        inline.extend(b"d");
+        inline.extend(b"");
+        assert_eq!(&*inline, b"abcd");
+    }
+
+    #[test]
+    #[should_panic(expected = "2 bytes for 1")]
+    fn one_more_is_our_own_bug() {
+        Inline::<4>::copy_of(b"abc").extend(b"de");
     }
 }

@@ -38,7 +38,7 @@ pub(crate) enum Command {
     Poll(Poll),
     /// A polling POST: its body.
     Post(Post),
-    /// A WebSocket that wants to take the session over.
+    /// A WebSocket, or what stands for one, that wants to take the session over.
     Probe(Box<WebSocketLink>),
     /// What [`Outbox::flush`] could not write to the end: it goes in front.
     Write(Leftover),

@@ -187,10 +187,6 @@ impl fmt::Debug for RemoteSocket {
     }
 }
 
-/// What can be asked of all sockets of the target at once, on all servers.
-///
-/// What sockets are to do is done here by the first poll, and other servers are told: nobody says when they have done it, but it
-/// is in order with what is emitted.
 /// The answer of a [`RemoteSocket`] on its way: see [`RemoteSocket::emit_with_ack`].
 #[derive(Debug)]
 #[must_use = "the event is sent, but the answer is only seen by who awaits it"]
@@ -206,6 +202,10 @@ impl<T: FromAnswer> Future for OneAnswer<T> {
     }
 }
 
+/// What can be asked of all sockets of the target at once, on all servers.
+///
+/// What sockets are to do is done here by the first poll, and other servers are told: nobody says when they have done it, but it
+/// is in order with what is emitted.
 impl Broadcast {
     /// The sockets of the target that are connected now, those of other servers included.
     ///

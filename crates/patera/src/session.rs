@@ -351,7 +351,7 @@ impl<A: Application> Session<A> {
         self.end_if(told);
     }
 
-    /// The client has moved: from here on everything goes over the WebSocket, what had waited for a GET too.
+    /// The client has moved: from here on everything goes over the new transport, what had waited for a GET too.
     fn finish_upgrade(&mut self) {
         let Some(probe) = self.probe.take() else { return };
         let old = std::mem::replace(&mut self.link, Link::WebSocket(*probe));

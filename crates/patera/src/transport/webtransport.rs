@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use patera_protocol::engineio::FrameHeader;
+use patera_websocket::{Opcode, server_header};
 use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
@@ -196,19 +197,12 @@ impl Inlet {
     }
 }
 
+/// As the server's own, and a mask behind it.
 fn put_header(header: FrameHeader, out: &mut ReadBuf<'_>) {
-    out.put_slice(&[if header.binary { 0x82 } else { 0x81 }]);
-    match (u8::try_from(header.length), u16::try_from(header.length)) {
-        (Ok(length @ 0..126), _) => out.put_slice(&[0x80 | length]),
-        (_, Ok(length)) => {
-            out.put_slice(&[0x80 | 126]);
-            out.put_slice(&length.to_be_bytes());
-        }
-        (_, Err(_)) => {
-            out.put_slice(&[0x80 | 127]);
-            out.put_slice(&(header.length as u64).to_be_bytes());
-        }
-    }
+    let opcode = if header.binary { Opcode::Binary } else { Opcode::Text };
+    let unmasked = server_header(opcode, header.length);
+    out.put_slice(&[unmasked[0], 0x80 | unmasked[1]]);
+    out.put_slice(&unmasked[2..]);
     out.put_slice(&[0; 4]);
 }
 
@@ -262,7 +256,7 @@ fn own_header(head: &[u8]) -> Option<(u8, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use patera_websocket::{Config, Connection, Event, Opcode, Role, server_frame};
+    use patera_websocket::{Config, Connection, Event, Role, server_frame};
 
     #[test]
     fn frames_come_out_as_a_websocket_reads_them_however_they_are_cut() {

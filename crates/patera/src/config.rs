@@ -74,16 +74,19 @@ pub struct Config {
     /// Their JSONP can be read by pages of any origin, whatever [`cors`](Self::cors) says, since browsers let scripts be: to sessions
     /// that are known by a cookie, send nothing secret unasked. With [`origins`](Self::origins) JSONP is refused with code 4.
     pub allow_eio3: bool,
-    /// Whether a polling session may move to WebSocket. Default true. Off, no upgrade is offered and one that is tried is refused.
+    /// Whether a polling session may move to another transport. Default true. Off, no upgrade is offered and one that is tried is refused.
     pub allow_upgrades: bool,
     /// From the last pong to the next ping. Default 25 s. Clients of Engine.IO 3 ping by themselves, so often.
     pub ping_interval: Duration,
     /// How long a pong may take; then the session ends with `ping timeout`. Default 20 s. In Engine.IO 3 it ends when nothing came
     /// for `ping_interval` and `ping_timeout` together.
     pub ping_timeout: Duration,
-    /// How long a WebSocket may take to take over a polling session; then it is closed and polling goes on. Default 10 s.
+    /// How long a WebSocket, or a WebTransport stream, may take to take over a polling session; then it is closed and polling goes on.
+    /// Default 10 s. It also bounds the opening of a WebTransport session as a whole: QUIC's handshake, the first packet, and what
+    /// [`allow_request`](Self::allow_request) and [`generate_id`](Self::generate_id) wait for.
     pub upgrade_timeout: Duration,
-    /// How long a client may stay without joining a namespace; then the session is closed. Default 45 s.
+    /// How long a client may stay without joining a namespace; then the session is closed. Default 45 s. So long, too, may a WebSocket's
+    /// client take for the answer to its handshake, before its session begins.
     pub connect_timeout: Duration,
     /// Bytes of one polling body and of one message. Default 1,000,000. Over it: 413 on polling, close code 1009 on WebSocket, and the session ends.
     pub max_http_buffer_size: usize,
@@ -117,7 +120,7 @@ pub struct Config {
     pub outbox_bytes_max: usize,
     /// What happens when the outbox is full. Default [`OutboxPolicy::Close`].
     pub outbox_policy: OutboxPolicy,
-    /// How long a WebSocket may take no byte while some are waiting; then the session ends with `transport error`. Default 10 s.
+    /// How long a WebSocket, or a WebTransport stream, may take no byte while some are waiting; then the session ends with `transport error`. Default 10 s.
     pub outbox_stall_timeout: Duration,
     /// Handlers of one session that may wait at once, and events that wait for those before them. Default 1,024. At the limit, or when such
     /// events hold more bytes than `max_http_buffer_size`, no more is read from that client and its ping deadline rests.
@@ -135,8 +138,10 @@ pub struct Config {
     pub control_packets_max: usize,
     /// Fragments of one WebSocket message. Default 1,024. Over it: close code 1008.
     pub fragments_max: usize,
-    /// Sessions at a time, those that are being opened included. Default none: as many as there are descriptors for. One more is refused
-    /// with 503 and `Retry-After`, code 4, "Too many connections".
+    /// Sessions at a time, those that are being opened included. Default none: polling clients and WebSockets are as many as there
+    /// are descriptors for. WebTransport sessions take none, so where they are served nothing else bounds them, and each may hold
+    /// 256 KiB that are not read yet and as much that has not arrived: set it. One more is refused with 503 and `Retry-After`, code 4,
+    /// "Too many connections"; a WebTransport client, which has been answered by then, with the end of its connection, code 503.
     pub connections_max: Option<usize>,
     /// Of those, sessions that have joined no namespace yet. Default 10,000; each has `connect_timeout` for it. One more is refused with
     /// 503 and `Retry-After`, code 4, "Too many handshakes".
@@ -191,8 +196,9 @@ pub struct Config {
     /// [`Io::listen_tls`](crate::Io::listen_tls) only: how long a TLS handshake may take. Default 10 s; then the connection is closed.
     #[cfg(feature = "tls")]
     pub tls_timeout: Duration,
-    /// WebTransport connections that may be between their first datagram and their first packet, at once; more are refused. How
-    /// long one may take is [`upgrade_timeout`](Self::upgrade_timeout). 1,024.
+    /// WebTransport connections that may be between their first datagram and their first packet, at once; more are refused. From
+    /// half of them on a client must first prove its address, which takes it one more round trip. How long one may take is
+    /// [`upgrade_timeout`](Self::upgrade_timeout). Default 1,024.
     #[cfg(feature = "webtransport")]
     #[cfg_attr(docsrs, doc(cfg(feature = "webtransport")))]
     pub webtransport_handshakes_max: usize,
@@ -546,8 +552,8 @@ pub(crate) const FIRST_PACKET_BYTES_MAX: usize = 1024;
 #[cfg(feature = "webtransport")]
 pub(crate) const WEBTRANSPORT_COPY_BYTES_MAX: usize = 8 << 10;
 
-/// What a WebTransport client may have sent that is not read yet, and what may be on its way to it without its acknowledgement, in
-/// bytes. 256 KiB; then it waits, or its transport is not ready.
+/// What a WebTransport client may have sent that is not read yet, on all its streams, and what may be on its way to it without its
+/// acknowledgement, in bytes. 256 KiB; then it waits, or its transport is not ready.
 #[cfg(feature = "webtransport")]
 pub(crate) const WEBTRANSPORT_WINDOW_BYTES: u32 = 256 << 10;
 

@@ -31,6 +31,9 @@ pub(crate) enum Refusal {
     TooSlow,
     /// A body with a Content-Encoding: 415, nothing is inflated.
     Encoded,
+    /// Nothing is served at this path, and nobody else is there to say so: 404.
+    #[cfg(feature = "webtransport")]
+    NotFound,
     /// The server is closing: 503.
     Closing,
     /// A hook of the user's panicked: 500.
@@ -73,6 +76,8 @@ impl Refusal {
             Refusal::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, ""),
             Refusal::TooSlow => (StatusCode::REQUEST_TIMEOUT, ""),
             Refusal::Encoded => (StatusCode::UNSUPPORTED_MEDIA_TYPE, ""),
+            #[cfg(feature = "webtransport")]
+            Refusal::NotFound => (StatusCode::NOT_FOUND, ""),
             Refusal::Closing => (StatusCode::SERVICE_UNAVAILABLE, "server shutting down"),
             Refusal::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, ""),
             Refusal::WebSocketOnly => (StatusCode::UPGRADE_REQUIRED, "a WebSocket is served here"),

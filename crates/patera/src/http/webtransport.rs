@@ -2,23 +2,28 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
-use http::{Extensions, HeaderMap, Request, Uri};
-use patera_protocol::engineio::{Transport, Version};
+use http::header::ORIGIN;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use patera_protocol::engineio::{RequestError, Transport, Version};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use wtransport::endpoint::{IncomingSessionFuture, SessionRequest};
+use wtransport::endpoint::IncomingSessionFuture;
 use wtransport::quinn::crypto::rustls::QuicServerConfig;
 use wtransport::quinn::{Endpoint, EndpointConfig, IdleTimeout, Incoming, ServerConfig, TokioRuntime, TransportConfig};
 use wtransport::{Connection, SendStream, VarInt};
 
+use super::refusal::Refusal;
 use super::respond::{Host, admit_handshake, check_origin, refuse};
 use super::websocket::owe_begin;
+use crate::admission::Crowded;
 use crate::config::{
     Config, LINGER, WEBTRANSPORT_DATAGRAM_BYTES, WEBTRANSPORT_ONE_WAY_STREAMS_MAX, WEBTRANSPORT_STREAMS_MAX,
     WEBTRANSPORT_WINDOW_BYTES,
@@ -77,12 +82,15 @@ pub(crate) async fn serve(host: Arc<dyn Host>, socket: UdpSocket, tls: Tls) -> i
             continue;
         }
         match handshakes.clone().try_acquire_owned() {
-            Err(_) => incoming.refuse(),
+            Err(_) => {
+                let watched = core.connection_errors.watch(&parts("/", None, incoming.remote_address()), false);
+                refuse(&core, &Crowded::Handshakes.into(), watched);
+                incoming.refuse();
+            }
             Ok(permit) => {
                 let (host, endpoint, config) = (host.clone(), listening.0.clone(), config.clone());
                 openings.spawn(async move {
-                    let limit = host.core().config.upgrade_timeout;
-                    let opened = timeout(limit, open(host, endpoint, (incoming, config))).await.ok().flatten();
+                    let opened = open_in_time(host, endpoint, (incoming, config)).await;
                     drop(permit);
                     if let Some(opened) = opened {
                         // It ends when the session hands its stream back.
@@ -191,6 +199,22 @@ impl Opened {
     }
 }
 
+/// What is called meanwhile are users' hooks. One that panics costs this connection, and no other.
+async fn open_in_time(
+    host: Arc<dyn Host>,
+    endpoint: Arc<Endpoint>,
+    incoming: (Incoming, Arc<ServerConfig>),
+) -> Option<Opened> {
+    let core = host.core().clone();
+    let opening = timeout(core.config.upgrade_timeout, open(host, endpoint, incoming));
+    let opened = AssertUnwindSafe(opening).catch_unwind().await.unwrap_or_else(|_| {
+        trace!(error, "patera::engine", "a hook of WebTransport handshakes panicked");
+        refuse(&core, &Refusal::Panicked, None);
+        Ok(None)
+    });
+    opened.ok().flatten()
+}
+
 /// From a client's first datagram to its first packet. Dropped where that takes too long, which ends the connection.
 async fn open(
     host: Arc<dyn Host>,
@@ -205,72 +229,90 @@ async fn open(
             return None;
         }
     };
-    let address = request.remote_address();
-    let path = request.path().to_owned();
-    let connection = accept(&*host, request).await?;
+    let core = host.core().clone();
+    let parts = parts(request.path(), request.origin(), request.remote_address());
+    let watched = core.connection_errors.watch(&parts, false);
+    if let Err(refusal) = check(&*host, &parts) {
+        refuse(&core, &refusal, watched);
+        match refusal {
+            Refusal::NotFound | Refusal::Engine(RequestError::UnknownTransport) => request.not_found().await,
+            _ => request.forbidden().await,
+        }
+        return None;
+    }
+    let connection = request.accept().await.ok()?;
     let (send, mut recv) = connection.accept_bi().await.ok()?;
     let first = FirstPacket::read(&mut recv).await;
     let (hand_back, handed_back) = oneshot::channel();
-    let stream = WebTransportStream::new((send, recv), host.core().config.max_http_buffer_size, hand_back);
-    let opened = Opened { connection, handed_back, endpoint };
-    match first {
-        Some(FirstPacket::Open) => begin(host, stream, &path, address).await,
-        Some(FirstPacket::Upgrade(sid)) => take_over(host.core(), stream, &sid),
-        None => trace!(debug, "patera::engine", "no first packet on a WebTransport stream", address = %address),
+    let stream = WebTransportStream::new((send, recv), core.config.max_http_buffer_size, hand_back);
+    let begun = match first {
+        Some(FirstPacket::Open) => begin(host, stream, &parts).await,
+        Some(FirstPacket::Upgrade(sid)) => take_over(&core, stream, &sid),
+        None => {
+            trace!(debug, "patera::engine", "no first packet on a WebTransport stream");
+            return None;
+        }
+    };
+    if let Err(refusal) = begun {
+        refuse(&core, &refusal, watched);
+        // The request has been answered with 200 long since: what HTTP would say is how the connection ends.
+        let response = refusal.response(true);
+        connection.close(VarInt::from_u32(response.status().as_u16().into()), response.body());
+        return None;
     }
-    Some(opened)
+    Some(Opened { connection, handed_back, endpoint })
 }
 
-/// 404 for another path, 403 for an origin that is not one of `origins`. Without the header it comes from no browser.
-async fn accept(host: &dyn Host, request: SessionRequest) -> Option<Connection> {
+/// A request for a session, as HTTP would have it.
+fn parts(path: &str, origin: Option<&str>, address: SocketAddr) -> Parts {
+    let mut request = Request::new(());
+    *request.method_mut() = Method::CONNECT;
+    *request.uri_mut() = path.parse().unwrap_or_else(|_| Uri::from_static("/"));
+    if let Some(origin) = origin {
+        // What is no text to HTTP stays none.
+        let origin = HeaderValue::try_from(origin.replace(char::is_control, "\u{fffd}"));
+        request.headers_mut().insert(ORIGIN, origin.expect("only control characters cannot be in a header"));
+    }
+    request.extensions_mut().insert(RemoteAddress(address));
+    request.extensions_mut().insert(Secure);
+    request.into_parts().0
+}
+
+/// Before it is accepted. Without an `Origin` it comes from no browser.
+fn check(host: &dyn Host, parts: &Parts) -> Result<(), Refusal> {
     let core = host.core();
-    let path = request.path().split_once('?').map_or(request.path(), |(path, _)| path);
-    if !host.paths().matches(path) || !core.config.transports.contains(&Transport::WebTransport) {
-        request.not_found().await;
-        return None;
+    if !host.paths().matches(parts.uri.path()) {
+        return Err(Refusal::NotFound);
     }
-    let headers = request.origin().map(|origin| Request::builder().header(http::header::ORIGIN, origin).body(()));
-    let allowed = match headers {
-        None => true,
-        Some(Err(_)) => false,
-        Some(Ok(request)) => check_origin(core, &request.into_parts().0).is_ok(),
-    };
-    if !allowed || core.is_closing() {
-        request.forbidden().await;
-        return None;
+    if !core.config.transports.contains(&Transport::WebTransport) {
+        return Err(RequestError::UnknownTransport.into());
     }
-    request.accept().await.ok()
+    check_origin(core, parts)?;
+    if core.is_closing() { Err(Refusal::Closing) } else { Ok(()) }
 }
 
 /// A session that begins here. Its handshake has no header and no query, as the reference's.
-async fn begin(host: Arc<dyn Host>, stream: WebTransportStream, path: &str, address: SocketAddr) {
+async fn begin(host: Arc<dyn Host>, stream: WebTransportStream, parts: &Parts) -> Result<(), Refusal> {
     let core = host.core().clone();
-    let uri = path.parse().unwrap_or_else(|_| Uri::from_static("/"));
-    let mut extensions = Extensions::new();
-    extensions.insert(RemoteAddress(address));
-    extensions.insert(Secure);
-    let handshake = Handshake::new(&uri, &HeaderMap::new(), extensions, Instant::now());
+    let handshake = Handshake::new(&parts.uri, &HeaderMap::new(), parts.extensions.clone(), Instant::now());
     let dialect = EngineDialect { version: Version::V4, base64: false, recovers: true };
-    match admit_handshake(&core, handshake, || Ok(dialect), LinkState::WebTransport).await {
-        Err(refusal) => refuse(&core, &refusal, None),
-        Ok(opening) => {
-            let mut link = link(&opening, stream);
-            owe_begin(&mut link, &opening);
-            host.start(opening, Link::WebSocket(link));
-        }
-    }
+    let opening = admit_handshake(&core, handshake, || Ok(dialect), LinkState::WebTransport).await?;
+    let mut link = link(&opening, stream);
+    owe_begin(&mut link, &opening);
+    host.start(opening, Link::WebSocket(link));
+    Ok(())
 }
 
-/// A stream for a session that polls so far; any other is dropped, and so ended.
-fn take_over(core: &Core, stream: WebTransportStream, sid: &str) {
-    let session = core.registry.find(sid).filter(|session| {
-        let polls = core.engine.allow_upgrades && session.link() == LinkState::Polling;
-        polls && session.dialect.version == Version::V4
-    });
-    if let Some(session) = session {
-        let link = link(&session, stream);
-        session.outbox.command(Command::Probe(Box::new(link)));
+/// A stream for a session that polls so far.
+fn take_over(core: &Core, stream: WebTransportStream, sid: &str) -> Result<(), Refusal> {
+    let session = core.registry.find(sid).ok_or(RequestError::UnknownSid)?;
+    let polls = core.engine.allow_upgrades && session.link() == LinkState::Polling;
+    if !polls || session.dialect.version != Version::V4 {
+        return Err(RequestError::BadRequest.into());
     }
+    let link = link(&session, stream);
+    session.outbox.command(Command::Probe(Box::new(link)));
+    Ok(())
 }
 
 fn link(session: &Shared, stream: WebTransportStream) -> WebSocketLink {

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use wtransport::endpoint::ConnectOptions;
 use wtransport::error::ConnectionError;
-use wtransport::{ClientConfig, Connection, Endpoint, RecvStream, SendStream};
+use wtransport::{ClientConfig, Connection, Endpoint, RecvStream, SendStream, VarInt};
 
 use crate::support::{PATIENCE, Polling, eventually, serve};
 
@@ -292,7 +292,7 @@ async fn a_client_that_leaves_is_a_transport_close() {
     });
     let client = Client::open(listen(&io)).await;
     eventually(|| io.sockets().len() == 1).await;
-    client.connection.close(wtransport::VarInt::from_u32(0), b"");
+    client.connection.close(VarInt::from_u32(0), b"");
     let reason = timeout(PATIENCE, reasons.recv()).await.expect("in time");
     assert_eq!(reason, Some(patera::DisconnectReason::TransportClose));
 }
@@ -403,11 +403,64 @@ async fn new_connections_are_served_with_the_certificates_of_now() {
 async fn handshakes_are_bounded() {
     let mut config = config();
     config.webtransport_handshakes_max = 1;
-    let address = listen(&echo(config));
+    let io = echo(config);
+    let address = listen(&io);
     let silent = connect(address, "/socket.io/", None).await.expect("a session");
     assert!(connect(address, "/socket.io/", None).await.is_none(), "one at a time");
-    silent.close(wtransport::VarInt::from_u32(0), b"");
+    assert_eq!((io.stats().refused, io.stats().crowded), (1, 1));
+    silent.close(VarInt::from_u32(0), b"");
     while connect(address, "/socket.io/", None).await.is_none() {}
+}
+
+#[tokio::test]
+async fn refusals_are_counted_and_told_as_those_of_http() {
+    let mut config = config();
+    config.origins = Some(vec!["https://good.example".to_owned()]);
+    config.connections_max = Some(1);
+    let io = echo(config);
+    let (sender, mut told) = tokio::sync::mpsc::unbounded_channel();
+    io.engine().on_connection_error(move |error| {
+        let origin = error.request().header("origin").map(str::to_owned);
+        let _ = sender.send((error.code(), error.message().to_owned(), origin));
+    });
+    let address = listen(&io);
+    assert!(connect(address, "/other/", None).await.is_none());
+    assert_eq!((io.stats().refused, io.stats().crowded), (1, 0));
+    let bad = "https://bad.example";
+    assert!(connect(address, "/socket.io/", Some(bad)).await.is_none());
+    assert_eq!(told.recv().await, Some((4, "Forbidden".to_owned(), Some(bad.to_owned()))));
+    let _first = Client::open(address).await;
+    for (first, code, status, message) in
+        [("0", 4, 503, "Too many connections"), (r#"0{"sid":"nobody"}"#, 1, 400, "Session ID unknown")]
+    {
+        let mut client = Client::new(address).await;
+        client.text(first).await;
+        let closed = timeout(PATIENCE, client.connection.closed()).await.expect("in time");
+        let ConnectionError::ApplicationClosed(close) = closed else { panic!("{closed:?}") };
+        assert_eq!((close.code(), close.reason()), (VarInt::from_u32(status), message.as_bytes()));
+        assert_eq!(told.recv().await, Some((code, message.to_owned(), None)));
+    }
+    assert_eq!((io.stats().refused, io.stats().crowded, io.stats().sessions_opened), (4, 1, 1));
+}
+
+#[tokio::test]
+async fn a_hook_that_panics_costs_its_connection() {
+    let mut config = config();
+    config.webtransport_handshakes_max = 1;
+    config.allow_request(|request| async move {
+        assert!(request.query_value("panics").is_none(), "a hook's own fault");
+        Ok(())
+    });
+    let io = echo(config);
+    let address = listen(&io);
+    for refused in 1..3 {
+        let connection = connect(address, "/socket.io/?panics=1", None).await.expect("a session");
+        let (mut send, _recv) = connection.open_bi().await.expect("a stream").await.expect("a stream");
+        send.write_all(b"\x010").await.expect("written");
+        timeout(PATIENCE, connection.closed()).await.expect("in time");
+        assert_eq!((io.stats().refused, io.stats().handshakes), (refused, 0));
+    }
+    Client::open(address).await;
 }
 
 /// First datagrams from an address where nobody hears the answers take half of the places, and no more.

@@ -84,7 +84,8 @@ enum Failure {
 async fn emit(options: &Options, args: &[Value]) -> Result<Vec<Value>, Failure> {
     let limit = options.remote.timeout;
     let builder = options.remote.builder().reconnection(false).configure(|config| config.close_timeout = limit);
-    let client = builder.build().map_err(|error| Failure::Usage(error.to_string()))?;
+    let mistaken = |error| Failure::Usage(Trouble::new(&options.remote, &error).to_string());
+    let client = builder.build().map_err(mistaken)?;
     options.remote.authorize(&client).map_err(Failure::Usage)?;
     let deadline = Instant::now() + limit;
     match tokio::time::timeout_at(deadline, client.connect()).await {

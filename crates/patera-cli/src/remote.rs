@@ -51,16 +51,21 @@ pub(crate) struct Remote {
 impl Remote {
     /// Host and port, as the URL has them.
     pub(crate) fn address(&self) -> &str {
-        let rest = self.scheme().map_or(self.url.as_str(), |scheme| &self.url[scheme.len() + "://".len()..]);
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+        let (authority, _) = self.authority_and_path();
         // Who we are is nobody's business.
         authority.rsplit_once('@').map_or(authority, |(_, address)| address)
     }
 
     /// Whether the URL has more than a host: for Socket.IO a namespace.
     pub(crate) fn has_path(&self) -> bool {
-        let behind = self.url.split_once(self.address()).map_or("", |(_, behind)| behind);
-        behind.split(['?', '#']).next().is_some_and(|path| !path.trim_matches('/').is_empty())
+        let (_, path) = self.authority_and_path();
+        !path.trim_matches('/').is_empty()
+    }
+
+    fn authority_and_path(&self) -> (&str, &str) {
+        let rest = self.scheme().map_or(self.url.as_str(), |scheme| &self.url[scheme.len() + "://".len()..]);
+        let rest = rest.split(['?', '#']).next().unwrap_or(rest);
+        rest.split_at(rest.find('/').unwrap_or(rest.len()))
     }
 
     /// Of the Socket.IO endpoint.
@@ -236,6 +241,7 @@ mod tests {
         check("http://localhost:3000/", "localhost:3000", false);
         check("https://me:secret@[::1]:1/chat?a=/b", "[::1]:1", true);
         check("x?a=/b", "x", false);
+        check("http://t", "t", false);
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "ORIGIN", value_parser = parse_origin)]
     cors_origin: Vec<String>,
     /// Origin whose pages are served at all, as in https://example.com; may be given several times, the demo page's own among them.
-    /// Without it pages of every origin are, as are programs without one
+    /// Without it pages of every origin are. Programs, which have none, are served in any case
     #[arg(long, value_name = "ORIGIN", value_parser = parse_own_origin)]
     origin: Vec<String>,
     /// Compress WebSocket messages from 1,024 bytes, with clients that offer it (permessage-deflate)

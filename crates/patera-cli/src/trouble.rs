@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use patera_client::{AckError, ConnectError, TransportError};
+use patera_client::{AckError, ConnectError, TransportError, UrlError};
 use patera_websocket::stream::Error as WebSocketError;
 use rustls::{CertificateError, Error as TlsError};
 use serde_json::Value as Json;
@@ -26,6 +26,10 @@ impl Trouble {
                 message.clone(),
                 "the path of the URL is a namespace; ws:// is for plain WebSockets, --path for the endpoint",
             ),
+            ConnectError::Url(UrlError::Proxy) => plain(match remote.proxy() {
+                Some(proxy) => format!("--proxy {proxy} is no http:// URL"),
+                None => "HTTPS_PROXY, http_proxy or ALL_PROXY is no http:// URL; NO_PROXY=* does without".to_owned(),
+            }),
             other => plain(other),
         }
     }

@@ -29,7 +29,8 @@ long for events, and leaves.
 
 --json prints one object a line: \"type\", \"ms\" since the start, \"namespace\", and
   connect {id, transport, recovered}  connect_error {message, advice, data}  disconnect {reason, details, code}
-  upgrade {transport}  reconnecting {attempt, delay_ms}  reconnect {attempt}  event {event, args, ack, saved}  answer {call, event, args, elapsed_ms}
+  upgrade {transport}  reconnecting {attempt, delay_ms}  reconnect {attempt}
+  event {event, args, ack, saved}  answer {call, event, args, elapsed_ms}
   no_answer {call, event, message, elapsed_ms}  message {data, saved}  complaint {message}  and others; bytes are {\"base64\":\"…\"}.
 
 --script adds to the commands, each line waiting for what it says; a line that fails ends the script with exit code 1:
@@ -78,7 +79,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE", conflicts_with = "listen")]
     pub(super) script: Option<PathBuf>,
     /// After the last command wait so long for what comes, then leave: 5s, 500ms, 2m, a bare number is seconds
-    #[arg(long, default_value = "0", value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, default_value = "0s", value_name = "TIME", value_parser = parse_duration)]
     pub(super) linger: Duration,
     /// Read no commands: print what comes until Ctrl-C
     #[arg(long)]

@@ -86,7 +86,7 @@ impl Sockets {
             config.stream_events_max = EVENTS_MAX;
             config.close_timeout = closing;
         });
-        let first = builder.build().map_err(|error| error.to_string())?;
+        let first = builder.build().map_err(|error| Trouble::new(remote, &error).to_string())?;
         let mut sockets = Sockets {
             remote: remote.clone(),
             reconnects,

@@ -50,6 +50,16 @@ fn nobody_there() {
 }
 
 #[test]
+fn proxy_that_is_none() {
+    for command in [&["connect", "http://x"][..], &["emit", "http://x", "x"]] {
+        let (_, error, code) = run(&mut patera([command, &["--proxy", "ftp://y"]].concat()));
+        assert!(error.contains("--proxy ftp://y is no http:// URL") && code == Some(2), "{error}");
+        let (_, error, code) = run(patera(command).env("all_proxy", "ftp://y"));
+        assert!(error.contains("ALL_PROXY") && code == Some(2), "{error}");
+    }
+}
+
+#[test]
 fn one_line_for_each_attempt_and_no_farewell() {
     let nobody = Nobody::new();
     let url = format!("http://{}", nobody.address);

@@ -151,6 +151,11 @@ impl Heartbeat {
         self.paused = true;
     }
 
+    /// Whether we do not read.
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
     /// We read again: the peer has its full time from now. When pings are due does not change, however often we pause.
     pub fn resume(&mut self, now: Instant) {
         if !std::mem::replace(&mut self.paused, false) {

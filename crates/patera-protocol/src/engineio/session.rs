@@ -195,6 +195,9 @@ impl Session {
                 Upgrade::probing(deadline)
             }
         };
+        if self.heartbeat.is_paused() {
+            self.upgrade.pause();
+        }
         Ok(())
     }
 
@@ -273,14 +276,19 @@ impl Session {
         })
     }
 
-    /// We stop reading for back-pressure: a pong (or a ping) may wait unread, so the ping deadline rests. Pings go on.
+    /// We stop reading for back-pressure: a pong (or a ping) may wait unread, so the ping deadline rests. Pings go on. The
+    /// deadline of an upgrade rests too: a client ends its POST before it moves.
     pub fn pause_heartbeat(&mut self) {
         self.heartbeat.pause();
+        self.upgrade.pause();
     }
 
-    /// We read again: the peer has its full time from now.
+    /// We read again: the peer has its full time from now, for a pong and for an upgrade.
     pub fn resume_heartbeat(&mut self, now: Instant) {
-        self.heartbeat.resume(now);
+        if self.heartbeat.is_paused() {
+            self.heartbeat.resume(now);
+            self.upgrade.resume(after(now, self.upgrade_timeout.get()));
+        }
     }
 
     /// Ends the session from our side: a [`Packet::Close`] to send behind what is in the outbox, and

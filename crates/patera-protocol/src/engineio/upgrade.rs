@@ -26,7 +26,8 @@ pub(super) struct Upgrade(Option<Box<Probe>>);
 #[derive(Clone, Debug)]
 struct Probe {
     stage: Stage,
-    deadline: Instant,
+    /// None while we do not read: the peer may be unable to go on before we do.
+    deadline: Option<Instant>,
     /// Probed: when the waiting GET is ended again.
     noop_at: Instant,
 }
@@ -66,7 +67,21 @@ impl Upgrade {
     }
 
     fn at(stage: Stage, deadline: Instant) -> Self {
-        Upgrade(Some(Box::new(Probe { stage, deadline, noop_at: deadline })))
+        Upgrade(Some(Box::new(Probe { stage, deadline: Some(deadline), noop_at: deadline })))
+    }
+
+    /// We stop reading (back-pressure): a client that waits for its POST cannot stop polling, so the deadline rests.
+    pub(super) fn pause(&mut self) {
+        if let Some(probe) = &mut self.0 {
+            probe.deadline = None;
+        }
+    }
+
+    /// We read again.
+    pub(super) fn resume(&mut self, deadline: Instant) {
+        if let Some(probe) = &mut self.0 {
+            probe.deadline = Some(deadline);
+        }
     }
 
     #[inline]
@@ -110,7 +125,7 @@ impl Upgrade {
 
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Option<Step> {
         let probe = self.0.as_mut()?;
-        if probe.deadline <= now {
+        if probe.deadline.is_some_and(|deadline| deadline <= now) {
             self.0 = None;
             return Some(Step::Fail);
         }
@@ -125,8 +140,8 @@ impl Upgrade {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let probe = self.0.as_ref()?;
         match probe.stage {
-            Stage::Probed => Some(probe.deadline.min(probe.noop_at)),
-            Stage::Opened | Stage::Probing | Stage::Pausing => Some(probe.deadline),
+            Stage::Probed => Some(probe.deadline.map_or(probe.noop_at, |deadline| deadline.min(probe.noop_at))),
+            Stage::Opened | Stage::Probing | Stage::Pausing => probe.deadline,
         }
     }
 }

@@ -293,6 +293,31 @@ fn back_pressure_stops_the_clock_in_revision_3() {
 }
 
 #[test]
+fn upgrade_waits_while_we_do_not_read() {
+    for paused_first in [true, false] {
+        let mut session = server(Polling);
+        if paused_first {
+            session.pause_heartbeat();
+        }
+        session.handle_probe(at(1000)).unwrap();
+        session.pause_heartbeat();
+        probe(&mut session, Packet::Ping("probe"), 1100);
+        let pong = (WebSocket, Packet::Pong("probe"));
+        check(&mut session, &[pong, (Polling, Packet::Noop)], &[SessionEvent::Upgrading]);
+        // The waiting GET is released all the same.
+        session.handle_timeout(at(20_000));
+        check(&mut session, &[(Polling, Packet::Noop)], &[]);
+        session.resume_heartbeat(at(20_000));
+        // Once.
+        session.resume_heartbeat(at(25_000));
+        session.handle_timeout(at(29_999));
+        assert!(session.is_upgrading());
+        session.handle_timeout(at(30_000));
+        assert!(!session.is_upgrading());
+    }
+}
+
+#[test]
 fn client_of_revision_3_pings() {
     let mut session = Session::client_with_version(Version::V3, WebSocket, &SessionConfig::default(), at(0));
     session.handle_packet(WebSocket, Packet::Open(OPEN), at(0)).unwrap();

@@ -1,7 +1,11 @@
 //! The state of one Socket.IO connection: which namespaces it is in, and which attachments are still to come. SIO 5
 //! and 4, both roles.
 
-use std::{borrow::Cow, sync::Arc, time::Instant};
+use std::{
+    borrow::Cow,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -59,9 +63,17 @@ struct Binary {
     attachments: Vec<Bytes>,
     missing: usize,
     bytes: usize,
-    deadline: Instant,
+    patience: Patience,
     /// For a namespace that has been left: the attachments are taken off the wire, and nothing is kept.
     discarded: bool,
+}
+
+/// How long attachments may still take.
+#[derive(Clone, Copy, Debug)]
+enum Patience {
+    Until(Instant),
+    /// We do not read: they may have come.
+    Rests(Duration),
 }
 
 /// What came.
@@ -195,7 +207,28 @@ impl Connection {
 
     /// When attachments that are missing will have taken too long.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.binary.as_deref().and_then(|binary| (binary.missing > 0).then_some(binary.deadline))
+        match self.binary.as_deref()? {
+            Binary { missing: 1.., patience: Patience::Until(at), .. } => Some(*at),
+            Binary { .. } => None,
+        }
+    }
+
+    /// We stop reading for back-pressure: attachments may wait unread, so their deadline rests. Harmless while it does.
+    pub fn pause(&mut self, now: Instant) {
+        if let Some(Binary { patience, .. }) = self.binary.as_deref_mut()
+            && let Patience::Until(at) = *patience
+        {
+            *patience = Patience::Rests(at.saturating_duration_since(now));
+        }
+    }
+
+    /// We read again: attachments have the time that was left to them.
+    pub fn resume(&mut self, now: Instant) {
+        if let Some(Binary { patience, .. }) = self.binary.as_deref_mut()
+            && let Patience::Rests(left) = *patience
+        {
+            *patience = Patience::Until(after(now, left));
+        }
     }
 
     /// Time has passed; harmless if nothing is due.
@@ -213,7 +246,7 @@ impl Connection {
     /// message, and that with the next CONNECT.
     pub fn release(&mut self) {
         self.auth = None;
-        if self.poll_timeout().is_none() {
+        if self.binary.as_deref().is_some_and(|binary| binary.missing == 0) {
             self.binary = None;
         }
     }
@@ -390,7 +423,7 @@ impl Connection {
             attachments: Vec::new(),
             missing: header.attachments,
             bytes: 0,
-            deadline: after(now, self.config.attachments_timeout),
+            patience: Patience::Until(after(now, self.config.attachments_timeout)),
             discarded: passed_over,
         }));
         Ok(None)

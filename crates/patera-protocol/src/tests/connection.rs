@@ -182,6 +182,25 @@ fn attachments_must_come_in_time() {
 }
 
 #[test]
+fn attachments_have_what_was_left_of_their_time() {
+    let mut server = connected_server(&["/"]);
+    server.pause(at(1000));
+    server.resume(at(2000));
+    check(&mut server, r#"52-["x"]"#, "nothing");
+    server.pause(at(10_000));
+    server.pause(at(50_000));
+    assert_eq!(server.poll_timeout(), None);
+    assert_eq!(server.handle_timeout(at(90_000)), Ok(()));
+    server.handle_message(Message::Binary(b""), at(90_000)).unwrap();
+    server.release();
+    server.resume(at(100_000));
+    server.resume(at(110_000));
+    assert_eq!(server.poll_timeout(), Some(at(120_000)));
+    server.handle_message(Message::Binary(b""), at(119_000)).unwrap();
+    assert_eq!(server.poll_timeout(), None);
+}
+
+#[test]
 fn namespaces_are_bounded() {
     let config = Arc::new(ConnectionConfig { namespaces_max: 2, ..ConnectionConfig::default() });
     let mut server = Connection::server(config.clone());

@@ -124,6 +124,11 @@ impl<A: Application> Session<A> {
             let Some(received) = inlet.receive_polled(link) else { break };
             *budget -= 1;
             match received {
+                // As over a WebSocket, what was answered before still goes out; a stock client whose POST fails does not come for it.
+                Err(reason @ DisconnectReason::RateExceeded) => {
+                    link.answer_post(PostAnswer::Taken);
+                    *ending = Some(Ending { reason, farewell: Farewell::Flush });
+                }
                 Err(reason) => {
                     let invalid = reason != DisconnectReason::TransportClose;
                     link.answer_post(if invalid { PostAnswer::Invalid } else { PostAnswer::Taken });

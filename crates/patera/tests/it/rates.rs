@@ -227,3 +227,19 @@ async fn check_is_heard_to_the_end(io: &Io, mut ended: mpsc::UnboundedReceiver<D
     let gone = timeout(PING_INTERVAL + PING_TIMEOUT + 1000 * MS, ended.recv()).await;
     assert_eq!(gone, Ok(Some(DisconnectReason::PingTimeout)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn polling_hears_what_was_sent_before_it_was_too_fast() {
+    let (io, mut ended) = server(|config| {
+        config.event_rate_max = Some(Rate::per_second(10).burst(1 + 2));
+        config.rate_policy = RatePolicy::Close;
+    });
+    let polling = Polling::connect(&io).await;
+    let post = polling.post("420[\"echo\"]\u{1e}421[\"echo\"]\u{1e}422[\"echo\"]\u{1e}423[\"echo\"]");
+    let (posted, got) = tokio::join!(post, polling.get());
+    assert_eq!(ended.recv().await, Some(DisconnectReason::RateExceeded));
+    // A stock client whose POST fails does not come for the rest.
+    assert_eq!(posted, (200, "ok".to_owned()));
+    assert_eq!(got, (200, "430[0]\u{1e}431[0]".to_owned()));
+    assert_eq!(polling.get().await, (200, "1".to_owned()));
+}

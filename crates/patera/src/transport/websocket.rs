@@ -47,12 +47,18 @@ pub(crate) struct WebSocketLink {
     transport: Transport,
     pub(crate) dialect: Dialect,
     /// Read but not handled: what hyper had read, or what a turn left. Never empty; rare, so boxed.
-    unread: Option<Box<Bytes>>,
+    unread: Option<Box<Unread>>,
     /// Taken from the outbox but not written; rare, so boxed.
     unsent: Option<Box<Unsent>>,
     /// What counts in the outbox until `unsent` is written.
     in_flight: usize,
     unflushed: bool,
+}
+
+/// Handled where it lies, from `at` on, so that a client which is read an event at a time does not have the rest copied for each.
+struct Unread {
+    data: Vec<u8>,
+    at: usize,
 }
 
 /// Never empty.
@@ -83,7 +89,7 @@ impl WebSocketLink {
             connection: ws::Connection::new(Role::Server, limits),
             transport: Transport::WebSocket,
             dialect,
-            unread: (!unread.is_empty()).then(|| Box::new(unread)),
+            unread: (!unread.is_empty()).then(|| Box::new(Unread { data: unread.into(), at: 0 })),
             unsent: None,
             in_flight: 0,
             unflushed: false,
@@ -110,45 +116,23 @@ impl WebSocketLink {
         &mut self,
         cx: &mut Context<'_>,
         budget: &mut usize,
-        mut on_event: impl FnMut(Event<'_>) -> ControlFlow<()>,
+        on_event: impl FnMut(Event<'_>) -> ControlFlow<()>,
     ) -> Poll<Result<(), ReadEnd>> {
+        if let Some(mut unread) = self.unread.take() {
+            unread.at += handle_read(&mut self.connection, &mut unread.data[unread.at..], budget, on_event)?;
+            self.unread = (unread.at < unread.data.len()).then_some(unread);
+            return Poll::Ready(Ok(()));
+        }
         let mut buffer = ReadBuffer::take();
-        let count = match self.unread.take() {
-            None => match ready!(self.stream.poll_read(cx, &mut buffer)) {
-                Ok(0) | Err(_) => return Poll::Ready(Err(ReadEnd::Gone)),
-                Ok(count) => count,
-            },
-            Some(mut unread) => {
-                let count = unread.len().min(buffer.len());
-                buffer[..count].copy_from_slice(&unread.split_to(count));
-                self.unread = (!unread.is_empty()).then_some(unread);
-                count
-            }
+        let count = match ready!(self.stream.poll_read(cx, &mut buffer)) {
+            Ok(0) | Err(_) => return Poll::Ready(Err(ReadEnd::Gone)),
+            Ok(count) => count,
         };
-        let mut at = 0;
-        let mut flow = ControlFlow::Continue(());
-        while at < count {
-            if *budget == 0 || flow.is_break() {
-                self.keep_unread(&buffer[at..count]);
-                break;
-            }
-            let progress = self.connection.handle_read(&mut buffer[at..count]).map_err(ReadEnd::Protocol)?;
-            at += progress.consumed;
-            match progress.event {
-                Some(Event::Close(frame)) => return Poll::Ready(Err(ReadEnd::Closed(frame))),
-                Some(event) => {
-                    *budget = budget.saturating_sub(cost(&event));
-                    flow = on_event(event);
-                }
-                None => {}
-            }
+        let at = handle_read(&mut self.connection, &mut buffer[..count], budget, on_event)?;
+        if at < count {
+            self.unread = Some(Box::new(Unread { data: buffer[at..count].to_vec(), at: 0 }));
         }
         Poll::Ready(Ok(()))
-    }
-
-    fn keep_unread(&mut self, rest: &[u8]) {
-        let behind = self.unread.take().map(|unread| *unread).unwrap_or_default();
-        self.unread = Some(Box::new([rest, &behind].concat().into()));
     }
 
     /// Reads and forgets, until the peer has closed: so that it sees our close frame and not a reset.
@@ -341,6 +325,30 @@ impl WebSocketLink {
     pub(crate) fn is_closing(&self) -> bool {
         self.connection.close_sent()
     }
+}
+
+/// Hands the events of what was read to `on_event`; how many bytes are done.
+fn handle_read(
+    connection: &mut ws::Connection,
+    data: &mut [u8],
+    budget: &mut usize,
+    mut on_event: impl FnMut(Event<'_>) -> ControlFlow<()>,
+) -> Result<usize, ReadEnd> {
+    let mut at = 0;
+    let mut flow = ControlFlow::Continue(());
+    while at < data.len() && *budget > 0 && flow.is_continue() {
+        let progress = connection.handle_read(&mut data[at..]).map_err(ReadEnd::Protocol)?;
+        at += progress.consumed;
+        match progress.event {
+            Some(Event::Close(frame)) => return Err(ReadEnd::Closed(frame)),
+            Some(event) => {
+                *budget = budget.saturating_sub(cost(&event));
+                flow = on_event(event);
+            }
+            None => {}
+        }
+    }
+    Ok(at)
 }
 
 /// What an event takes of a turn. One, and as much again for each read buffer's worth of bytes: a compressed message may be a

@@ -155,14 +155,22 @@ pub struct Config {
     /// Addresses of which the last two limits keep something. Default 65,536, of some 50 bytes each: those that have a session now, and
     /// those that had one so lately that their rate is not as new. All beyond them count as one address.
     pub addresses_max: usize,
-    /// Messages of one client: what joins and leaves, events, acknowledgements, each attachment, and a WebSocket's pings. Heartbeats
-    /// are none. Default none. Over it [`rate_policy`](Self::rate_policy) decides.
+    /// Messages of one client: what joins and leaves (CONNECT, DISCONNECT), events, acknowledgements, each attachment, and a
+    /// WebSocket's pings. Heartbeats are none. Default none. Over it [`rate_policy`](Self::rate_policy) decides.
+    ///
+    /// Timers tick each millisecond: who must wait waits for one at the least. A burst of less than a thousandth of what is allowed
+    /// in a second makes of any rate one of the burst a millisecond.
     pub event_rate_max: Option<Rate>,
     /// Bytes of those messages, without framing. Default none. A message larger than the burst is taken, and what came
-    /// behind it waits the longer. Over it [`rate_policy`](Self::rate_policy) decides.
+    /// behind it waits the longer. The burst is bound to the timers' tick as above. Over it [`rate_policy`](Self::rate_policy) decides.
     pub byte_rate_max: Option<Rate>,
     /// What happens to a client that sends more than `event_rate_max` or `byte_rate_max`. Default [`RatePolicy::Wait`].
     pub rate_policy: RatePolicy,
+    /// With [`RatePolicy::Wait`], how long something of a client may lie unread because it was too fast: from when reading broke off
+    /// until all that it had sent is read. Default 60 s, which is 1,200 messages on top of the burst at `Rate::per_second(20)`: more than
+    /// who is fast for a moment sends. Then the session ends with the reason `rate exceeded`: while its pongs lie unread nobody
+    /// knows whether the client is still there. The time in which handlers of ours keep it waiting does not count.
+    pub rate_wait_timeout: Duration,
     /// Whether a child of [`Io::of_matching`](crate::Io::of_matching) that was made for a client goes with its last one. Default true:
     /// clients choose the names, and each would stay.
     pub cleanup_empty_child_namespaces: bool,
@@ -262,6 +270,7 @@ impl Default for Config {
             event_rate_max: None,
             byte_rate_max: None,
             rate_policy: RatePolicy::Wait,
+            rate_wait_timeout: Duration::from_secs(60),
             cleanup_empty_child_namespaces: true,
             child_namespaces_max: 10_000,
             parser: None,
@@ -300,6 +309,7 @@ impl Config {
             &mut self.upgrade_timeout,
             &mut self.connect_timeout,
             &mut self.outbox_stall_timeout,
+            &mut self.rate_wait_timeout,
             &mut self.ack_timeout,
             &mut self.protocol.attachments_timeout,
             &mut self.body_timeout,
@@ -439,7 +449,8 @@ pub enum OutboxPolicy {
 #[non_exhaustive]
 pub enum RatePolicy {
     /// Nothing is read from it until it may send again, and its ping deadline rests. Nothing is lost: what it sends waits on its
-    /// side, and a polling client's POST is answered so much later. Counted in [`Stats::throttled`](crate::Stats::throttled).
+    /// side, and a polling client's POST is answered so much later. Counted in [`Stats::throttled`](crate::Stats::throttled). A client
+    /// that is behind for [`Config::rate_wait_timeout`] on end is closed all the same.
     Wait,
     /// The session ends with the reason `rate exceeded`, behind what it was still sent, and with close code 1008.
     Close,

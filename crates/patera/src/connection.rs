@@ -307,6 +307,14 @@ impl Application for Connection {
         self.protocol.handle_timeout(scope.now).map_err(|_| DisconnectReason::ForcedClose)
     }
 
+    fn pause(&mut self, now: Instant) {
+        self.protocol.pause(now);
+    }
+
+    fn resume(&mut self, now: Instant) {
+        self.protocol.resume(now);
+    }
+
     fn is_full(&self) -> bool {
         self.tasks.is_full(&self.io.core.config)
     }

@@ -145,8 +145,8 @@ pub enum DisconnectReason {
     ServerNamespaceDisconnect,
     /// `outbox full`: the client did not read as fast as it was sent to. Not a reason of the reference, whose buffers have no limit.
     OutboxFull,
-    /// `rate exceeded`: the client sent faster than it may, and [`RatePolicy::Close`](crate::RatePolicy::Close) is on. Not a reason
-    /// of the reference.
+    /// `rate exceeded`: the client sent faster than it may, and [`RatePolicy::Close`](crate::RatePolicy::Close) is on, or it did so for
+    /// longer than [`Config::rate_wait_timeout`](crate::Config::rate_wait_timeout). Not a reason of the reference.
     RateExceeded,
     /// `handler panicked`: a handler of this socket's connection panicked. Not a reason of the reference.
     HandlerPanicked,

@@ -56,6 +56,10 @@ pub(crate) trait Application: Send + Unpin + 'static {
     fn handle_pong(&mut self, _: &Arc<Shared>) {}
     fn poll_timeout(&self) -> Option<Instant>;
     fn handle_timeout(&mut self, scope: &Scope<'_>) -> Result<(), DisconnectReason>;
+    /// Reading has broken off: what is awaited may lie unread. Said again while it does.
+    fn pause(&mut self, _: Instant) {}
+    /// All that has come is read.
+    fn resume(&mut self, _: Instant) {}
     /// Whether so much is under way that no more may be read.
     fn is_full(&self) -> bool;
     /// Drives what waits.
@@ -173,7 +177,7 @@ impl<A: Application> Session<A> {
             if self.ending.is_none() && turn.overflowed {
                 self.end(DisconnectReason::OutboxFull, Farewell::Now);
             }
-            self.postpone_or_resume_end();
+            self.postpone_or_resume_end(now);
             if let Some(ending) = self.ending.take() {
                 self.begin_closing(ending, waker, now);
                 return Poll::Ready(());
@@ -205,10 +209,11 @@ impl<A: Application> Session<A> {
         self.shared.outbox.park(&Context::from_waker(waker), can_send, written)
     }
 
-    fn postpone_or_resume_end(&mut self) {
+    fn postpone_or_resume_end(&mut self, now: Instant) {
         if self.engine.is_upgrading() {
             if self.ending.is_some_and(|ending| ending.farewell == Farewell::Flush) {
                 self.postponed = self.postponed.or(self.ending.take());
+                self.engine.resume_heartbeat(now);
             }
         } else {
             self.ending = self.ending.or(self.postponed.take());
@@ -274,11 +279,19 @@ impl<A: Application> Session<A> {
         must && self.link.may_be_unread()
     }
 
-    /// At the limit of waiting handlers, or of its rate, nothing is read and the ping deadline rests.
+    /// At the limit of waiting handlers, or of its rate, nothing is read, and what the client is to do in time rests.
     fn rest_if_must(&mut self, now: Instant) {
-        if self.must_rest(now) {
-            self.resting = true;
+        if !self.must_rest(now) {
+            return;
+        }
+        self.resting = true;
+        // An end that waits until the client has moved does not wait for more than that.
+        if self.postponed.is_none() {
             self.engine.pause_heartbeat();
+        }
+        self.app.pause(now);
+        if let Some(throttle) = &mut self.throttle {
+            throttle.pause(self.app.is_full(), now);
         }
     }
 
@@ -287,6 +300,10 @@ impl<A: Application> Session<A> {
         if self.resting {
             self.resting = false;
             self.engine.resume_heartbeat(now);
+            self.app.resume(now);
+            if let Some(throttle) = &mut self.throttle {
+                throttle.resume();
+            }
         }
     }
 
@@ -302,6 +319,11 @@ impl<A: Application> Session<A> {
             self.shared.life.set_details(DisconnectDetails::described("the client takes no more"));
             self.end(DisconnectReason::TransportError, Farewell::None);
         }
+        if let Some(throttle) = &mut self.throttle
+            && let Err(reason) = throttle.handle_timeout(&self.shared, now)
+        {
+            self.end(reason, Farewell::Flush);
+        }
     }
 
     /// When a WebSocket that takes no byte is given up.
@@ -315,8 +337,8 @@ impl<A: Application> Session<A> {
     }
 
     fn deadline(&self, now: Instant) -> Option<Instant> {
-        let throttled_until = self.throttle.as_ref().and_then(|throttle| throttle.poll_timeout(now));
-        let timeouts = [self.engine.poll_timeout(), self.app.poll_timeout(), self.stalled_until(), throttled_until];
+        let throttle = self.throttle.as_ref().and_then(|throttle| throttle.poll_timeout(now));
+        let timeouts = [self.engine.poll_timeout(), self.app.poll_timeout(), self.stalled_until(), throttle];
         timeouts.into_iter().flatten().min()
     }
 

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::memory::{Client, Polling};
+use crate::support;
 
 const MS: Duration = Duration::from_millis(1);
 /// As they are by default.
@@ -141,6 +142,7 @@ async fn a_post_over_the_rate_is_answered_later() {
 async fn who_is_not_read_from_is_not_gone() {
     let (io, mut ended) = server(|config| {
         config.event_rate_max = Some(Rate::per_minute(1).burst(2));
+        config.rate_wait_timeout = Duration::from_secs(600);
         config.ping_interval = Duration::from_secs(1);
         config.ping_timeout = Duration::from_secs(1);
     });
@@ -166,6 +168,7 @@ async fn who_is_not_read_from_is_not_gone() {
 async fn who_is_steadily_too_fast_is_not_gone() {
     let (io, ended) = server(|config| {
         config.event_rate_max = Some(Rate::per_second(20).burst(100));
+        config.rate_wait_timeout = Duration::from_secs(600);
         config.ping_interval = PING_INTERVAL;
     });
     check_is_heard_to_the_end(&io, ended, "echo").await;
@@ -188,6 +191,7 @@ async fn who_is_steadily_faster_than_its_handlers_is_not_gone() {
 async fn pings_go_on_while_it_is_not_read() {
     let (io, ended) = server(|config| {
         config.event_rate_max = Some(Rate::per_second(20).burst(100));
+        config.rate_wait_timeout = Duration::from_secs(600);
         config.ping_interval = PING_INTERVAL;
     });
     // Something else wakes its session, again and again.
@@ -229,6 +233,101 @@ async fn check_is_heard_to_the_end(io: &Io, mut ended: mpsc::UnboundedReceiver<D
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_behind_for_too_long_is_given_up() {
+    // Each takes a second, and at the end of the last one there is nothing more to read.
+    for (events, ends) in [(9, false), (10, true), (11, true)] {
+        let (io, mut ended) = server(|config| {
+            config.event_rate_max = Some(Rate::per_second(1));
+            config.rate_wait_timeout = Duration::from_secs(10);
+        });
+        let mut client = Client::connect(&io).await;
+        for _ in 0..2 {
+            sleep(Duration::from_secs(60)).await;
+            let started = Instant::now();
+            for n in 0..events {
+                client.send(&format!(r#"42{n}["echo"]"#)).await;
+            }
+            for n in 0..events.min(10) {
+                client.expect(&format!("43{n}[0]")).await;
+                assert_eq!(started.elapsed(), n * 1000 * MS);
+            }
+            if ends {
+                assert_eq!(client.closed().await, Some(1008));
+                assert_eq!(started.elapsed(), Duration::from_secs(10));
+                assert_eq!(ended.recv().await, Some(DisconnectReason::RateExceeded));
+                break;
+            }
+            assert!(ended.try_recv().is_err());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_post_that_is_behind_for_too_long_is_given_up() {
+    let (io, mut ended) = server(|config| {
+        config.event_rate_max = Some(Rate::per_second(1));
+        config.rate_wait_timeout = Duration::from_secs(3);
+    });
+    let polling = Polling::connect(&io).await;
+    sleep(Duration::from_secs(60)).await;
+    // One POST after the other is slow, and none of them for too long.
+    for _ in 0..3 {
+        assert_eq!(polling.post("42[\"echo\"]\u{1e}42[\"echo\"]").await, (200, "ok".to_owned()));
+    }
+    assert!(ended.try_recv().is_err());
+    sleep(Duration::from_secs(60)).await;
+    let started = Instant::now();
+    let body: Vec<String> = (0..5).map(|n| format!(r#"42{n}["echo"]"#)).collect();
+    assert_eq!(polling.post(&body.join("\u{1e}")).await, (200, "ok".to_owned()));
+    assert_eq!(started.elapsed(), Duration::from_secs(3));
+    assert_eq!(ended.recv().await, Some(DisconnectReason::RateExceeded));
+    assert_eq!(polling.get().await.1, "430[0]\u{1e}431[0]\u{1e}432[0]");
+    assert_eq!(polling.get().await.1, "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_handlers_is_not_behind() {
+    let (io, _ended) = server(|config| {
+        config.event_rate_max = Some(Rate::per_second(1));
+        config.rate_wait_timeout = Duration::from_secs(10);
+        config.pending_handlers_max = 1;
+    });
+    io.on("slow", async || {
+        sleep(Duration::from_secs(30)).await;
+        Reply(())
+    });
+    let mut client = Client::connect(&io).await;
+    for n in 0..5 {
+        client.send(&format!(r#"42{n}["slow"]"#)).await;
+    }
+    for n in 0..5 {
+        client.expect(&format!("43{n}[]")).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn attachments_have_their_time_when_they_are_read() {
+    // The second one lies unread for longer than `attachments_timeout`.
+    let (io, mut ended) = server(|config| config.byte_rate_max = Some(Rate::per_second(1000)));
+    let mut client = Client::connect(&io).await;
+    sleep(Duration::from_secs(60)).await;
+    let started = Instant::now();
+    client.send(r#"452-7["echo",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#).await;
+    client.send_binary(&[0; 32_000]).await;
+    client.send_binary(&[0]).await;
+    client.expect("437[2]").await;
+    assert!(started.elapsed() > Duration::from_secs(31));
+    // One that never comes has what was left of it.
+    sleep(Duration::from_secs(60)).await;
+    let started = Instant::now();
+    client.send(r#"452-8["echo",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#).await;
+    client.send_binary(&[0; 2000]).await;
+    assert_eq!(ended.recv().await, Some(DisconnectReason::ForcedClose));
+    let rested = started.elapsed() - Duration::from_secs(30);
+    assert!((1000 * MS..1200 * MS).contains(&rested), "{rested:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn polling_hears_what_was_sent_before_it_was_too_fast() {
     let (io, mut ended) = server(|config| {
         config.event_rate_max = Some(Rate::per_second(10).burst(1 + 2));
@@ -242,4 +341,44 @@ async fn polling_hears_what_was_sent_before_it_was_too_fast() {
     assert_eq!(posted, (200, "ok".to_owned()));
     assert_eq!(got, (200, "430[0]\u{1e}431[0]".to_owned()));
     assert_eq!(polling.get().await, (200, "1".to_owned()));
+}
+
+/// A client that moves and, as stock ones do, says `5` when its POST is done: the status of that, and the WebSocket.
+async fn move_behind_a_post(io: &Io, events: usize) -> (u16, support::Client) {
+    let polling = support::Polling::connect(support::serve(io).await).await;
+    let target = format!("/socket.io/?EIO=4&transport=websocket&sid={}", polling.sid);
+    let body = vec![r#"42["echo"]"#; events].join("\u{1e}");
+    let mut websocket = support::Client::open(polling.address, &target, None).await;
+    let probe = async {
+        websocket.send("2probe").await;
+        websocket.expect("3probe").await;
+    };
+    let (posted, ()) = tokio::join!(polling.post(&body), probe);
+    websocket.send("5").await;
+    (posted.brief().0, websocket)
+}
+
+#[tokio::test]
+async fn an_upgrade_waits_for_a_post_that_waits() {
+    let (io, mut ended) = server(|config| {
+        config.event_rate_max = Some(Rate::per_second(10).burst(1 + 2));
+        config.upgrade_timeout = 500 * MS;
+    });
+    let (posted, mut websocket) = move_behind_a_post(&io, 12).await;
+    assert_eq!(posted, 200);
+    websocket.send(r#"420["echo"]"#).await;
+    websocket.expect("430[0]").await;
+    assert!(ended.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn who_is_behind_for_too_long_moves_before_it_is_given_up() {
+    let (io, mut ended) = server(|config| {
+        config.event_rate_max = Some(Rate::per_minute(1).burst(1 + 2));
+        config.rate_wait_timeout = 200 * MS;
+    });
+    let (posted, mut websocket) = move_behind_a_post(&io, 12).await;
+    assert_eq!(posted, 200);
+    assert_eq!(websocket.closed().await, Some(1008));
+    assert_eq!(ended.recv().await, Some(DisconnectReason::RateExceeded));
 }

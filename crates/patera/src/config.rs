@@ -198,8 +198,8 @@ pub struct Config {
     /// [`Io::listen`](crate::Io::listen) only: bytes of a request's target. Default 8 KiB; over it: 414.
     pub target_bytes_max: usize,
     /// [`Io::listen`](crate::Io::listen) only: how long a request's head may take, counted from the last answer. Default 10 s; then
-    /// the connection is closed, and so is one that is kept alive without a request. A new connection has as long for its first byte,
-    /// and then for the first head.
+    /// the connection is closed, and so is one that is kept alive without a request. The first head of a connection has its time from when
+    /// it was accepted, or its TLS handshake done.
     pub header_timeout: Duration,
     /// [`Io::listen_tls`](crate::Io::listen_tls) only: how long a TLS handshake may take. Default 10 s; then the connection is closed.
     #[cfg(feature = "tls")]

@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tower_service::Service as TowerService;
 
+use super::head::{Prefixed, read_head};
 use super::listener::Listener;
 use super::service::{Body, Service};
 use crate::config::{ACCEPT_PAUSE, LINGER};
@@ -66,7 +67,6 @@ where
     let _ = tokio::time::timeout(LINGER, async { while connections.join_next().await.is_some() {} }).await;
 }
 
-/// Until its first byte a connection costs a task and nothing of HTTP, for which ten times as much is allocated.
 async fn serve_plain<S, R>(stream: TcpStream, address: RemoteAddress, service: Service<S>, core: Arc<Core>)
 where
     S: TowerService<Request<Incoming>, Response = Response<R>, Error = Infallible> + Clone + Send + 'static,
@@ -74,13 +74,29 @@ where
     R: HttpBody<Data = Bytes> + Send + 'static,
     R::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    let mut first = [0];
-    let came = tokio::select! {
-        came = tokio::time::timeout(core.config.header_timeout, stream.peek(&mut first)) => came,
+    serve_stream(stream, Peer { address, secure: false }, service, core).await;
+}
+
+/// Until its first head is there a connection costs a task and nothing of HTTP, for which ten times as much is allocated.
+async fn serve_stream<IO, S, R>(mut stream: IO, peer: Peer, service: Service<S>, core: Arc<Core>)
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: TowerService<Request<Incoming>, Response = Response<R>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+    R: HttpBody<Data = Bytes> + Send + 'static,
+    R::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    let head = read_head(&mut stream, core.config.header_bytes_max);
+    let head = tokio::select! {
+        head = tokio::time::timeout(core.config.header_timeout, head) => head,
         () = core.closed.notified() => return,
     };
-    if let Ok(Ok(1)) = came {
-        Box::pin(serve_connection(stream, Peer { address, secure: false }, service, core)).await;
+    match head {
+        Ok(Ok(head)) if !head.is_empty() => {
+            Box::pin(serve_connection(Prefixed::new(head, stream), peer, service, core)).await;
+        }
+        Ok(_) => {}
+        Err(_) => trace!(debug, "patera::engine", "a request's head took too long"),
     }
 }
 
@@ -102,7 +118,7 @@ async fn serve_tls<S, R>(
         () = core.closed.notified() => return,
     };
     match accepted {
-        Ok(Ok(stream)) => serve_connection(stream, Peer { address, secure: true }, service, core).await,
+        Ok(Ok(stream)) => serve_stream(stream, Peer { address, secure: true }, service, core).await,
         Ok(Err(error)) => trace!(debug, "patera::engine", "TLS handshake failed", error = %error),
         Err(_) => trace!(debug, "patera::engine", "TLS handshake took too long"),
     }

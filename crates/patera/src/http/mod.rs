@@ -8,6 +8,7 @@ mod compression;
 mod cookie;
 mod cors;
 mod encodings;
+mod head;
 mod listen;
 mod listener;
 mod paths;
@@ -26,6 +27,7 @@ pub use listener::Listener;
 pub use service::{Body, Layer, NoBody, NotFound, ResponseFuture, Service};
 
 pub(crate) use accept::accept;
+pub(crate) use head::Prefixed;
 pub(crate) use listen::serve;
 pub(crate) use paths::Paths;
 pub(crate) use respond::Host;

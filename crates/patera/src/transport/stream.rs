@@ -13,6 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
+use crate::http::Prefixed;
+
 /// Any bidirectional byte stream.
 pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
@@ -33,16 +35,30 @@ impl Stream {
             Ok(parts) => (Self::tcp(parts.io.into_inner()), owned(&parts.read_buf)),
             Err(upgraded) => match upgraded.downcast::<TokioIo<TcpStream>>() {
                 Ok(parts) => (Self::tcp(parts.io.into_inner()), owned(&parts.read_buf)),
-                Err(upgraded) => Self::other(upgraded),
+                Err(upgraded) => Self::from_listen(upgraded),
             },
+        }
+    }
+
+    /// That of `Io::listen`, which had read the head before hyper did.
+    fn from_listen(upgraded: Upgraded) -> (Self, Bytes) {
+        match upgraded.downcast::<TokioIo<Prefixed<TcpStream>>>() {
+            Ok(parts) => {
+                let (prefix, stream) = parts.io.into_inner().into_parts();
+                (Self::tcp(stream), joined(&parts.read_buf, &prefix))
+            }
+            Err(upgraded) => Self::other(upgraded),
         }
     }
 
     /// Without what HTTP kept beside the stream, where its type is known.
     #[cfg(feature = "tls")]
     fn other(upgraded: Upgraded) -> (Self, Bytes) {
-        match upgraded.downcast::<TokioIo<tokio_rustls::server::TlsStream<TcpStream>>>() {
-            Ok(parts) => (Stream::Other(Box::new(parts.io.into_inner())), owned(&parts.read_buf)),
+        match upgraded.downcast::<TokioIo<Prefixed<tokio_rustls::server::TlsStream<TcpStream>>>>() {
+            Ok(parts) => {
+                let (prefix, stream) = parts.io.into_inner().into_parts();
+                (Stream::Other(Box::new(stream)), joined(&parts.read_buf, &prefix))
+            }
             Err(upgraded) => (Stream::Other(Box::new(TokioIo::new(upgraded))), Bytes::new()),
         }
     }
@@ -131,4 +147,9 @@ fn poll_io(
 /// A copy of its own: even an empty slice would keep all of hyper's read buffer alive.
 fn owned(leftover: &Bytes) -> Bytes {
     if leftover.is_empty() { Bytes::new() } else { Bytes::copy_from_slice(leftover) }
+}
+
+/// What hyper had read beyond the request, and what it had not yet.
+fn joined(leftover: &Bytes, behind: &Bytes) -> Bytes {
+    if behind.is_empty() { owned(leftover) } else { [&leftover[..], behind].concat().into() }
 }
